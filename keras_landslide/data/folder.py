@@ -1,0 +1,123 @@
+"""A folder of images and masks → samples; every check of a user's files."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import LandslideError
+from ..io import IMAGE_SUFFIXES, read_grey, read_image
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image with its mask; samples of one `group` show the same ground and stay on one side of a split."""
+
+    name: str
+    image: Path
+    mask: Path
+    group: str
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        """The image, `(H, W, 3)` uint8 RGB, and its classes, `(H, W)` uint8 with 0 background, 1 landslide."""
+        return read_image(self.image), classes_of(read_grey(self.mask))
+
+
+def classes_of(mask: np.ndarray) -> np.ndarray:
+    """Mask values (0 and any one other) as classes 0 and 1, `(H, W)` uint8."""
+    return (mask != 0).astype(np.uint8)
+
+
+def find_samples(folder: Path | str) -> list[Sample]:
+    """Pair the images and masks of `folder`, sorted by name.
+
+    The folder is laid out as Bijie is distributed (`landslide/image`, `landslide/mask`) or has `image/` and `mask/`.
+    Raises `LandslideError` for a folder of another shape, or naming every image without mask and mask without image.
+    """
+    images_folder, masks_folder = _layout(Path(folder))
+    problems: list[str] = []
+    images = _by_stem(images_folder, problems)
+    masks = _by_stem(masks_folder, problems)
+    problems += [f"{images[name]}: has no mask in {masks_folder}" for name in sorted(images.keys() - masks.keys())]
+    problems += [f"{masks[name]}: has no image in {images_folder}" for name in sorted(masks.keys() - images.keys())]
+    if problems:
+        raise bad_files(folder, problems)
+    if not images:
+        raise LandslideError(
+            f"{images_folder}: holds no images; put files ending in {', '.join(IMAGE_SUFFIXES)} there."
+        )
+    return [Sample(name, images[name], masks[name], group=name) for name in sorted(images)]
+
+
+def _layout(folder: Path) -> tuple[Path, Path]:
+    if not folder.is_dir():
+        raise LandslideError(f"{folder}: no such folder; give the folder of the data set with --data.")
+    for root in (folder / "landslide", folder):
+        if (root / "image").is_dir() and (root / "mask").is_dir():
+            return root / "image", root / "mask"
+    raise LandslideError(
+        f"{folder}: has neither landslide/image and landslide/mask (as Bijie is distributed) nor image and mask."
+    )
+
+
+def _by_stem(folder: Path, problems: list[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in images_in(folder):
+        if path.stem in found:
+            problems.append(f"{path}: has the same name as {found[path.stem].name}")
+        found.setdefault(path.stem, path)
+    return found
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The image files of `folder`, sorted; hidden files are left out."""
+    return sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
+
+
+def check_samples(samples: Iterable[Sample], folder: Path | str, on_done: Callable[[], object] = lambda: None) -> None:
+    """Read every file and raise one `LandslideError` that names all that are unusable; `on_done` is called for each."""
+
+    def checked(sample: Sample) -> str | None:
+        problem = _problem(sample)
+        on_done()
+        return problem
+
+    with ThreadPoolExecutor() as pool:  # OpenCV decodes outside Python's lock
+        problems = [problem for problem in pool.map(checked, samples) if problem]
+    if problems:
+        raise bad_files(folder, problems)
+
+
+def _problem(sample: Sample) -> str | None:
+    problems = []
+    sides = []
+    for path, read in ((sample.image, read_image), (sample.mask, read_grey)):
+        try:
+            sides.append(read(path))
+        except LandslideError as error:
+            problems.append(str(error))
+    if problems:
+        return "; ".join(problems)
+    image, mask = sides
+    if image.shape[:2] != mask.shape:
+        size, wanted = _size(mask), _size(image)
+        return f"{sample.mask}: is {size} pixels (width × height) but its image is {wanted}; use the mask of this image"
+    values = np.flatnonzero(np.bincount(mask.reshape(-1), minlength=256))
+    if np.count_nonzero(values) > 1:
+        listed = ", ".join(map(str, values[:6])) + (", …" if len(values) > 6 else "")
+        return f"{sample.mask}: has the values {listed}; a mask has 0 for background and one other for landslide"
+    return None
+
+
+def _size(array: np.ndarray) -> str:
+    return f"{array.shape[1]}×{array.shape[0]}"
+
+
+def bad_files(folder: Path | str, problems: list[str]) -> LandslideError:
+    """The one error for all unusable files of a folder."""
+    count = f"{len(problems)} file{'s' if len(problems) > 1 else ''}"
+    return LandslideError(f"{folder}: {count} cannot be used; mend or remove:", files=problems)

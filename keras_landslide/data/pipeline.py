@@ -1,0 +1,84 @@
+"""Samples → tf.data streams of batches, the same for the same seed whatever the parallelism."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from .augment import RECIPES, augment
+from .folder import Sample
+from .letterbox import Letterbox
+
+
+def training_stream(
+    samples: Sequence[Sample],
+    *,
+    image_size: int,
+    batch_size: int,
+    augmentation: str,
+    seed: int,
+    first_epoch: int = 0,
+    samples_per_epoch: int = 0,
+    num_workers: int = 0,
+) -> tf.data.Dataset:
+    """An endless stream of batches, epoch after epoch, each epoch shuffled anew.
+
+    Images `(batch_size, S, S, 3)` float32 0–255 and labels `(batch_size, S, S)` uint8 with 255 ignored. What epoch e
+    shows depends on `seed` and e alone, so a run that continues at epoch e sees what it would have seen. With
+    `samples_per_epoch` the samples are repeated (reshuffled each time) or cut to that number, which is rounded to
+    whole batches: an epoch has `steps_per_epoch` of them.
+    """
+    per_epoch = batch_size * steps_per_epoch(samples, batch_size, samples_per_epoch)
+    read = _reader(samples, image_size)
+    recipe = RECIPES[augmentation]
+    parallel = num_workers or tf.data.AUTOTUNE
+    rounds = -(-per_epoch // len(samples))
+
+    def epoch_order(epoch):
+        shuffled = [
+            tf.random.experimental.stateless_shuffle(tf.range(len(samples)), _seed(seed, epoch, part))
+            for part in range(rounds)
+        ]
+        order = tf.concat(shuffled, axis=0)[:per_epoch]
+        places = tf.range(per_epoch)
+        return tf.data.Dataset.from_tensor_slices((tf.fill([per_epoch], tf.cast(epoch, tf.int32)), places, order))
+
+    def sample(epoch, place, index):
+        image, labels = read(index)
+        return augment(image, labels, recipe, _seed(seed + 1, epoch, place))
+
+    stream = tf.data.Dataset.range(first_epoch, 2**31 - 1).flat_map(epoch_order)
+    stream = stream.map(sample, num_parallel_calls=parallel, deterministic=True)
+    return stream.batch(batch_size, drop_remainder=True).prefetch(2)
+
+
+def steps_per_epoch(samples: Sequence[Sample], batch_size: int, samples_per_epoch: int = 0) -> int:
+    """Batches that show about each sample once: rounded, at least one."""
+    return max(1, round((samples_per_epoch or len(samples)) / batch_size))
+
+
+def evaluation_batches(samples: Sequence[Sample], *, image_size: int, batch_size: int) -> tf.data.Dataset:
+    """Every sample once, in order, letterboxed: `(n, S, S, 3)` uint8 and `(n, S, S)` uint8, 255 ignored."""
+    batches = tf.data.Dataset.range(len(samples)).map(_reader(samples, image_size), num_parallel_calls=tf.data.AUTOTUNE)
+    return batches.batch(batch_size).prefetch(2)
+
+
+def _reader(samples: Sequence[Sample], image_size: int):
+    def read(index):
+        image, labels = samples[int(index)].read()
+        box = Letterbox(*labels.shape, image_size)
+        return box.image_in(image), box.labels_in(labels)
+
+    def op(index):
+        image, labels = tf.numpy_function(read, [index], (tf.uint8, tf.uint8))
+        return tf.ensure_shape(image, (image_size, image_size, 3)), tf.ensure_shape(labels, (image_size, image_size))
+
+    return op
+
+
+def _seed(seed: int, *numbers):
+    """A seed pair for stateless random ops, one for each (seed, numbers…)."""
+    pair = np.array([seed, 0x1A5D], np.int32)
+    for number in numbers:
+        pair = tf.random.experimental.stateless_fold_in(pair, tf.cast(number, tf.int32))
+    return pair

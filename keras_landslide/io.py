@@ -1,0 +1,163 @@
+"""Images in RGB, JSON, and files that appear under their names only when complete."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .errors import LandslideError
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+
+
+def read_image(path: Path | str) -> np.ndarray:
+    """Read an image file as RGB, `(H, W, 3)` uint8.
+
+    Raises `LandslideError` if the file is missing or cannot be decoded (OpenCV itself returns `None` and BGR).
+    """
+    return cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def read_grey(path: Path | str) -> np.ndarray:
+    """Read a single-channel image such as a mask as stored, `(H, W)` uint8; colour files are refused."""
+    grey = _decode(path, cv2.IMREAD_UNCHANGED)
+    if grey.ndim == 3 and grey.shape[2] >= 3 and (np.ptp(grey[..., :3], axis=2) == 0).all():
+        grey = grey[..., 0]
+    if grey.ndim != 2:
+        raise LandslideError(f"{path}: a mask must have one channel, this file has {grey.shape[2]}.")
+    return grey
+
+
+def _decode(path: Path | str, flags: int) -> np.ndarray:
+    try:
+        encoded = np.fromfile(path, np.uint8)  # unlike cv2.imread, takes any file name on every system
+    except OSError as error:
+        raise LandslideError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    image = cv2.imdecode(encoded, flags) if encoded.size else None
+    if image is None:
+        raise LandslideError(f"{path}: is not a readable image; replace or remove the file.")
+    return image
+
+
+def write_image(path: Path | str, image: np.ndarray) -> None:
+    """Write `(H, W, 3)` uint8 RGB or `(H, W)` uint8 grey to `path`; the suffix says the format."""
+    path = Path(path)
+    if image.ndim == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    encoded = cv2.imencode(path.suffix, image)[1]
+    with written_beside(path) as beside:
+        beside.write_bytes(encoded.tobytes())
+
+
+def write_json(path: Path | str, content: object) -> None:
+    """Write `content` as JSON, indented, small lists on one line each."""
+    write_text(path, json_text(content))
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write UTF-8 text."""
+    with written_beside(Path(path)) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path | str) -> object:
+    """Read a JSON file; raises `LandslideError` if it is missing or damaged."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LandslideError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except ValueError as error:
+        raise LandslideError(f"{path}: is not valid JSON ({error}).") from error
+
+
+def json_text(content: object, indent: int = 0) -> str:
+    """JSON in which a dictionary of more than plain values takes a line a key, and everything else one line.
+
+    >>> print(json_text({"miou": 0.5, "per_image": {"a": [[1, 0], [0, 2]]}}))
+    {
+      "miou": 0.5,
+      "per_image": {"a": [[1, 0], [0, 2]]}
+    }
+    <BLANKLINE>
+    """
+    text = _json_lines(content, indent)
+    return text + "\n" if indent == 0 else text
+
+
+def _json_lines(content: object, indent: int) -> str:
+    one_line = json.dumps(content, ensure_ascii=False)
+    if not isinstance(content, dict) or (indent > 0 and len(one_line) + indent <= 110):
+        return one_line
+    inner = " " * (indent + 2)
+    lines = [f"{inner}{json.dumps(str(key))}: {_json_lines(value, indent + 2)}" for key, value in content.items()]
+    return "{\n" + ",\n".join(lines) + "\n" + " " * indent + "}"
+
+
+@contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` and rename it to `path` when the block ends well, else remove it.
+
+    A reader therefore never sees half a file, whatever kills the writer. Raises `LandslideError` where the folder
+    cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=path.name)
+    except OSError as error:
+        raise LandslideError(f"{path}: cannot be written ({error.strerror or error}); choose another place.") from error
+    os.close(handle)
+    beside = Path(name)
+    try:
+        yield beside
+        beside.chmod(0o666 & ~_umask())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def new_folder(path: Path | str, *, overwrite: bool = False, resume: bool = False) -> Path:
+    """Make the output folder `path`, which must not hold anything yet unless `overwrite` or `resume`.
+
+    Raises `LandslideError` if it has content or cannot be written; nothing is removed.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise LandslideError(f"{path}: is a file; give a folder.")
+    if path.is_dir() and any(path.iterdir()) and not (overwrite or resume):
+        raise LandslideError(f"{path}: exists and is not empty; add --overwrite or choose another --out.")
+    check_writable(path)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def check_writable(path: Path | str) -> None:
+    """Raise `LandslideError` if nothing can be created at or below the folder `path`; leaves no trace."""
+    existing = Path(path).absolute()
+    while not existing.exists():
+        existing = existing.parent
+    try:
+        if not existing.is_dir():
+            raise NotADirectoryError(20, "not a folder")
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise LandslideError(f"{path}: cannot be written ({error.strerror or error}); choose another place.") from error
+
+
+def progress(length: int, description: str, unit: str = "image") -> Callable:
+    """A tqdm bar on standard error with time left, as a context manager; the one progress interface."""
+    from tqdm import tqdm
+
+    return tqdm(total=length, desc=description, unit=unit, leave=False, dynamic_ncols=True)

@@ -1,0 +1,26 @@
+"""PSPNet: pyramid pooling over the last features (section 3.4; Zhao et al. 2017, arXiv:1612.01105)."""
+
+from keras import layers
+
+from .blocks import convolution_block
+from .layers import AdaptiveAveragePooling, ResizeTo
+
+BINS = (1, 2, 3, 6)
+
+
+def pspnet(features: dict, *, dropout: float = 0.1, **normalisation):
+    """Decode backbone features: `(N, h, w, C)` at the output stride to `(N, h, w, C/4)`.
+
+    The last features are averaged over 1, 4, 9 and 36 windows, each average reduced to a quarter of the channels,
+    resized back and joined to them; a 3×3 convolution then leaves a quarter of the channels.
+    """
+    last = features["stride_32"]
+    quarter = last.shape[-1] // 4
+    levels = [last]
+    for bins in BINS:
+        level = AdaptiveAveragePooling(bins, name=f"pool_{bins}")(last)
+        level = convolution_block(level, quarter, 1, name=f"pyramid_{bins}", **normalisation)
+        levels.append(ResizeTo(name=f"resize_{bins}")([level, last]))
+    x = layers.Concatenate(name="pyramid")(levels)
+    x = convolution_block(x, quarter, 3, name="fuse", **normalisation)
+    return layers.Dropout(dropout, name="dropout")(x)

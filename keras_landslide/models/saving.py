@@ -1,0 +1,150 @@
+"""Weights that describe themselves, and weights mapped by layer name.
+
+A `.weights.h5` of this package is Keras' own file (a plain Keras model of the same layers can load it) with one JSON
+attribute at its root that says what it is. Keras keys layers by class and order; the layers' names stand in the
+attributes of the `vars` groups, and all mapping here goes by those names.
+"""
+
+import json
+import logging
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from ..errors import LandslideError
+from ..io import written_beside
+
+DESCRIPTION = "keras_landslide"
+WEIGHTS_SUFFIX = ".weights.h5"
+
+log = logging.getLogger("keras_landslide")
+
+
+def save_weights(model: keras.Model, path: Path | str, description: dict) -> None:
+    """Write the weights of `model` with `description` (JSON: architecture, backbone, classes, …), atomically."""
+    path = Path(path)
+    with written_beside(path.with_name(path.name.removesuffix(WEIGHTS_SUFFIX) + WEIGHTS_SUFFIX)) as beside:
+        model.save_weights(beside)
+        with h5py.File(beside, "r+") as file:
+            file.attrs[DESCRIPTION] = json.dumps(description)
+
+
+def read_description(path: Path | str) -> dict:
+    """What the weights file says of itself; raises `LandslideError` for files that are not this package's."""
+    with _opened(path) as file:
+        if DESCRIPTION not in file.attrs:
+            raise LandslideError(
+                f"{path}: does not say which model it belongs to; give a {WEIGHTS_SUFFIX} file that keras-landslide wrote."
+            )
+        return json.loads(file.attrs[DESCRIPTION])
+
+
+def load_model(path: Path | str, *, input_shape: tuple[int | None, int | None, int] = (None, None, 3)) -> keras.Model:
+    """Rebuild the model that a weights file describes and load its weights; nothing but the file is needed.
+
+    Returns a `keras.Model` from RGB 0–255 `(N, H, W, 3)` to float32 probabilities `(N, H, W, classes)`, for images of
+    any size unless `input_shape` fixes one. Raises `LandslideError` if the file is missing, damaged or of another model.
+    """
+    from .build import build_model
+
+    description = read_description(path)
+    model = build_model(
+        description["architecture"],
+        description["backbone"],
+        classes=description["classes"],
+        output_stride=description["output_stride"],
+        input_shape=input_shape,
+        backbone_weights=None,
+    )
+    load_weights(model, path)
+    return model
+
+
+def load_weights(model: keras.Model, path: Path | str) -> None:
+    """Load every weight of `model` by layer name; raises `LandslideError` naming what does not fit."""
+    stored = read_layers(path)
+    misfits = []
+    for layer in layers_with_weights(model):
+        wanted = [tuple(weight.shape) for weight in layer.weights]
+        found = [array.shape for array in stored.get(layer.name, [])]
+        if wanted != found:
+            misfits.append(f"{layer.name}: the file has {_shapes(found)}, the model needs {_shapes(wanted)}")
+    if misfits:
+        shown = [*misfits[:5], f"and {len(misfits) - 5} more layers"] if len(misfits) > 5 else misfits
+        raise LandslideError(f"{path}: these weights are of another model than {model.name}:", files=shown)
+    for layer in layers_with_weights(model):
+        layer.set_weights(stored[layer.name])
+
+
+def load_backbone_weights(network: keras.Model, path: Path | str) -> None:
+    """Load what `path` holds into the backbone `network` by layer name, and log in one line what stays random.
+
+    The file may hold a whole application network, with or without its classifier, or only its first stages. Raises
+    `LandslideError` if no layer, or a layer of another shape, is in it.
+    """
+    stored = read_layers(path)
+    random_layers, loaded = [], 0
+    for layer in layers_with_weights(network):
+        if layer.name not in stored:
+            random_layers.append(layer.name)
+            continue
+        wanted = [tuple(weight.shape) for weight in layer.weights]
+        found = [array.shape for array in stored[layer.name]]
+        if wanted != found:
+            raise LandslideError(
+                f"{path}: layer {layer.name} has {_shapes(found)}, this backbone needs {_shapes(wanted)}."
+            )
+        layer.set_weights(stored[layer.name])
+        loaded += 1
+    if not loaded:
+        raise LandslideError(f"{path}: holds no layer of this backbone; give the weights of the same network.")
+    if random_layers:
+        log.warning(
+            "%s holds %d of %d layers of the backbone; %s to %s stay random.",
+            path, loaded, loaded + len(random_layers), random_layers[0], random_layers[-1],
+        )  # fmt: skip
+
+
+def read_layers(path: Path | str) -> dict[str, list[np.ndarray]]:
+    """The arrays of every layer in a `.weights.h5` file, by layer name, in the order in which Keras keeps them."""
+    found: dict[str, list[np.ndarray]] = {}
+
+    def visit(_, group):
+        if isinstance(group, h5py.Group) and group.name.endswith("/vars") and "name" in group.attrs and len(group):
+            name = group.attrs["name"]
+            found[name] = [group[key][()] for key in sorted(group, key=int)]
+
+    with _opened(path) as file:
+        try:
+            file.visititems(visit)
+        except (OSError, KeyError, RuntimeError) as error:
+            raise _damaged(path) from error
+    return found
+
+
+def layers_with_weights(model: keras.Model) -> list[keras.Layer]:
+    """The layers of `model` that hold weights of their own, nested models opened; their names are unique."""
+    return [layer for layer in model._flatten_layers(include_self=False, recursive=True) if _own_weights(layer)]
+
+
+def _own_weights(layer) -> bool:
+    return bool(layer.weights) and not isinstance(layer, keras.Model)
+
+
+def _opened(path: Path | str) -> h5py.File:
+    if not Path(path).is_file():
+        raise LandslideError(f"{path}: no such weights file.")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path | str) -> LandslideError:
+    return LandslideError(f"{path}: is damaged or not an HDF5 file; copy it again or train again.")
+
+
+def _shapes(shapes: list[tuple[int, ...]]) -> str:
+    return " ".join("×".join(map(str, shape)) for shape in shapes) or "nothing"

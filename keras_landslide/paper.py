@@ -1,0 +1,87 @@
+"""What the paper prints, with its slips corrected: the six rows of Table 3, Tables 5 and 6, where figures come from.
+
+Source: Yang et al., "Automatic Identification of Landslides Based on Deep Learning", Applied Sciences 2022, 12, 8153,
+https://doi.org/10.3390/app12168153 (CC BY 4.0).
+"""
+
+from dataclasses import dataclass
+
+from .errors import unknown_name
+
+CITATION = "Yang et al. 2022, Appl. Sci. 12, 8153"
+INPUT_SIZE = 473
+TEST_IMAGES = 51
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of Table 3 (architecture and backbone) with its line of Table 5, in per cent.
+
+    `miou`, `recall` and `precision` are means over the two classes, as worked out from Table 6; `None` for a variant
+    that the paper does not have.
+    """
+
+    architecture: str
+    backbone: str
+    title: str
+    miou: float | None = None
+    recall: float | None = None
+    precision: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The row's name in commands and files: `<architecture>_<backbone>`."""
+        return f"{self.architecture}_{self.backbone}"
+
+
+# The paper's "MobileNet" is most probably MobileNetV2: the names of Table 4 are those of a family of public
+# implementations in which it is. MobileNet (v1) rows are variants.
+TABLE_5 = (
+    Row("unet", "vgg16", "U-Net (VGG)", 81.64, 89.34, 89.22),
+    Row("deeplabv3plus", "xception", "DeepLabv3+ (Xception)", 86.15, 92.26, 92.20),
+    Row("deeplabv3plus", "mobilenet_v2", "DeepLabv3+ (MobileNet)", 87.06, 94.06, 91.64),
+    Row("unet", "resnet50", "U-Net (ResNet50)", 88.75, 96.15, 91.82),
+    Row("pspnet", "mobilenet_v2", "PSPNet (MobileNet)", 89.11, 97.39, 92.61),
+    Row("pspnet", "resnet50", "PSPNet (ResNet50)", 91.18, 96.9, 93.76),
+)
+VARIANTS = (
+    Row("deeplabv3plus", "mobilenet", "DeepLabv3+ (MobileNet v1)"),
+    Row("pspnet", "mobilenet", "PSPNet (MobileNet v1)"),
+)
+ROWS = {row.name: row for row in TABLE_5 + VARIANTS}
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Precision, recall and IoU of one class, in per cent (a column of Table 6)."""
+
+    precision: float
+    recall: float
+    iou: float
+
+
+# Table 6, corrected: the printed MobileNet column has background IoU 82.97 and background precision 97.08. With recall
+# 97.37 and IoU 81.15 the landslide precision must be 82.97 (printed 82.79), (81.15 + 97.08) / 2 is the printed mIoU of
+# 89.11, so 97.08 is the background IoU; the background precision that follows is 99.65. The mean precision of this row
+# in Table 5 (92.61) does not follow from any confusion matrix with these figures; (82.97 + 99.65) / 2 = 91.31.
+TABLE_6 = {
+    "pspnet_mobilenet_v2": {
+        "landslide": ClassScores(82.97, 97.37, 81.15),
+        "background": ClassScores(99.65, 97.41, 97.08),
+    },
+    "pspnet_resnet50": {
+        "landslide": ClassScores(88.14, 95.47, 84.60),
+        "background": ClassScores(99.41, 98.34, 97.76),
+    },
+}
+
+
+def row(name: str) -> Row:
+    """The row called `name`; raises `LandslideError` listing the names.
+
+    >>> row("pspnet_resnet50").miou
+    91.18
+    """
+    if name not in ROWS:
+        raise unknown_name("experiment", name, ROWS)
+    return ROWS[name]

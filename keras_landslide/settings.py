@@ -1,0 +1,122 @@
+"""Everything that a training run can be told, with the paper's values (Table 4) as defaults."""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+from .errors import LandslideError, unknown_name
+from .paper import INPUT_SIZE
+
+IGNORE_LABEL = 255  # a pixel that counts nowhere: letterbox bars, corners that a rotation opens
+AUGMENTATIONS = ("paper", "default", "strong", "none")
+SCHEDULES = ("constant", "cosine")
+LABELS = ("original",)
+
+
+def _setting(default, text: str, choices: tuple[str, ...] = ()):
+    return field(default=default, metadata={"help": text, "choices": choices})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one training run; the defaults are the paper's, so `departures_from_paper` is a comparison.
+
+    >>> Settings(unfrozen_epochs=20).departures_from_paper()
+    {'unfrozen_epochs': (20, 100)}
+    """
+
+    architecture: str = _setting("pspnet", "unet, deeplabv3plus or pspnet")
+    backbone: str = _setting("mobilenet_v2", "vgg16, resnet50, mobilenet, mobilenet_v2 or xception")
+    backbone_weights: str | None = _setting("imagenet", "imagenet, none, or the path of a .weights.h5 file")
+    image_size: int = _setting(INPUT_SIZE, "side of the square input in pixels (input_shape)")
+    classes: int = _setting(2, "number of classes, background included")
+    output_stride: int = _setting(8, "8 or 16 (downsample_factor)")
+    frozen_epochs: int = _setting(50, "epochs with the backbone frozen (freeze_epoch); 0 for none")
+    unfrozen_epochs: int = _setting(100, "epochs with everything trained, after the frozen ones (unfreeze_epoch)")
+    frozen_learning_rate: float = _setting(1e-4, "Adam's learning rate while frozen")
+    unfrozen_learning_rate: float = _setting(1e-5, "Adam's learning rate while unfrozen")
+    frozen_batch_size: int = _setting(8, "images a step while frozen")
+    unfrozen_batch_size: int = _setting(4, "images a step while unfrozen")
+    learning_rate_schedule: str = _setting("constant", "over each phase: constant, or cosine decay to zero", SCHEDULES)
+    focal: bool = _setting(True, "use the focal loss")
+    dice: bool = _setting(True, "use the dice loss; without both, weighted cross-entropy")
+    class_weights: tuple[float, ...] = _setting((1.0, 2.0), "loss weight of each class (cls_weights)")
+    early_stopping: bool = _setting(True, "end a phase when validation mIoU has not risen for --patience epochs")
+    patience: int = _setting(10, "epochs without a better validation mIoU before a phase ends")
+    augmentation: str = _setting("paper", "Table 2 as written, sensible, none, or for other sensors", AUGMENTATIONS)
+    samples_per_epoch: int = _setting(0, "samples an epoch (Table 2 expands to 2500); 0 for each image once")
+    num_workers: int = _setting(0, "parallel readers (the paper: 1, the result is the same); 0 lets TensorFlow choose")
+    eager: bool = _setting(False, "run step by step without a graph, for debugging; several times slower")
+    batch_normalization_momentum: float | None = _setting(
+        None, "of every batch normalisation; none for the networks' own"
+    )
+    seed: int = _setting(0, "of everything random")
+
+    def __post_init__(self):
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise LandslideError(f"{flag(name)} {getattr(self, name)} is not possible; give {least} or more.")
+        for name in ("learning_rate_schedule", "augmentation"):
+            choices = _FIELDS[name].metadata["choices"]
+            if getattr(self, name) not in choices:
+                raise unknown_name(flag(name), getattr(self, name), choices)
+        for name in ("frozen_learning_rate", "unfrozen_learning_rate"):
+            if not 0 < getattr(self, name) < 1:
+                raise LandslideError(f"{flag(name)} {getattr(self, name)} is not possible; give one between 0 and 1.")
+        if len(self.class_weights) != self.classes or min(self.class_weights) < 0:
+            raise LandslideError(
+                f"--class-weights {' '.join(map(str, self.class_weights))} does not fit; give one weight of 0 or more "
+                f"for each of the {self.classes} classes."
+            )
+        if self.frozen_epochs + self.unfrozen_epochs == 0:
+            raise LandslideError("No epochs to train; give --frozen-epochs or --unfrozen-epochs 1 or more.")
+
+    def departures_from_paper(self) -> dict[str, tuple]:
+        """The settings that are not the paper's: name to (this value, the paper's)."""
+        ours, paper = dataclasses.asdict(self), dataclasses.asdict(Settings(self.architecture, self.backbone))
+        return {name: (ours[name], paper[name]) for name in ours if ours[name] != paper[name] and name != "seed"}
+
+    def to_json(self) -> dict:
+        """Plain values, for `settings.json` and the weights file."""
+        return {**dataclasses.asdict(self), "class_weights": list(self.class_weights)}
+
+
+_FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
+_LEAST = {
+    "image_size": 64, "classes": 2, "frozen_epochs": 0, "unfrozen_epochs": 0, "frozen_batch_size": 1,
+    "unfrozen_batch_size": 1, "patience": 1, "samples_per_epoch": 0, "num_workers": 0, "seed": 0,
+}  # fmt: skip
+
+# `cpu` is what two cores do in about an hour on the Bijie images. Its learning rates are ten to twenty times Table 4's,
+# which a short run needs, and at output stride 16 a step costs less than a third of that at 8.
+PRESETS: dict[str, dict] = {
+    "paper": {},
+    "cpu": {
+        "image_size": 352,
+        "output_stride": 16,
+        "frozen_epochs": 3,
+        "unfrozen_epochs": 42,
+        "frozen_learning_rate": 1e-3,
+        "unfrozen_learning_rate": 3e-4,
+        "unfrozen_batch_size": 8,
+        "learning_rate_schedule": "cosine",
+        "patience": 20,
+        "augmentation": "default",
+        "batch_normalization_momentum": 0.99,
+    },
+}
+
+
+def preset(name: str, **overrides) -> Settings:
+    """The settings called `name`, `paper` or `cpu`, with `overrides`.
+
+    >>> preset("cpu", seed=3).seed
+    3
+    """
+    if name not in PRESETS:
+        raise unknown_name("preset", name, PRESETS)
+    return Settings(**{**PRESETS[name], **overrides})
+
+
+def flag(name: str) -> str:
+    """The command line's flag for a setting."""
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,31 @@
+"""Packaging: `pip install .` for users, `pip install ".[test]"` for the tests."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name="keras-landslide",
+    version="0.1.0",
+    description="Landslides in satellite images with Keras: U-Net, DeepLabv3+ and PSPNet on the Bijie dataset",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11,<3.14",  # 3.11: the oldest that current NumPy takes; 3.13: the newest with TensorFlow wheels
+    packages=find_packages(include=["keras_landslide", "keras_landslide.*"]) + ["keras_landslide.weights"],
+    package_dir={"keras_landslide.weights": "weights"},  # the top-level folder travels inside the wheel
+    package_data={"keras_landslide.data": ["*.csv"], "keras_landslide.weights": ["*.md", "*.h5", "*.json"]},
+    install_requires=[
+        "tensorflow>=2.18",  # the first that is built against NumPy 2
+        "keras>=3.8",  # SeedGenerator state and layer names stand in .weights.h5 files as read here
+        "numpy>=2.0",
+        "h5py>=3.11",  # variable-length attributes under NumPy 2
+        "opencv-python-headless>=4.10",  # same cv2 as opencv-python, which needs libGL and fails on a plain server
+        "tqdm>=4.66",
+        "matplotlib>=3.9",
+    ],
+    extras_require={"test": ["pytest>=8", "ruff==0.17.6", "build>=1"]},  # ruff: its format changes with the version
+    entry_points={"console_scripts": ["keras-landslide=keras_landslide.cli:run"]},
+)
