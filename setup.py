@@ -13,8 +13,8 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
-    python_requires=">=3.11,<3.14",  # 3.11: the oldest that current NumPy takes; 3.13: the newest with TensorFlow wheels
-    packages=find_packages(include=["keras_landslide", "keras_landslide.*"]) + ["keras_landslide.weights"],
+    python_requires=">=3.11,<3.14",  # 3.13: the newest with TensorFlow wheels
+    packages=[*find_packages(include=["keras_landslide", "keras_landslide.*"]), "keras_landslide.weights"],
     package_dir={"keras_landslide.weights": "weights"},  # the top-level folder travels inside the wheel
     package_data={"keras_landslide.data": ["*.csv"], "keras_landslide.weights": ["*.md", "*.h5", "*.json"]},
     install_requires=[
@@ -26,6 +26,8 @@ setup(
         "tqdm>=4.66",
         "matplotlib>=3.9",
     ],
-    extras_require={"test": ["pytest>=8", "ruff==0.17.6", "build>=1"]},  # ruff: its format changes with the version
+    extras_require={
+        "test": ["pytest>=8", "ruff==0.17.6", "setuptools>=64", "wheel"]
+    },  # every ruff formats a little differently
     entry_points={"console_scripts": ["keras-landslide=keras_landslide.cli:run"]},
 )

@@ -3,14 +3,18 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from .errors import LandslideError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
@@ -127,18 +131,17 @@ def _umask() -> int:
     return mask
 
 
-def new_folder(path: Path | str, *, overwrite: bool = False, resume: bool = False) -> Path:
-    """Make the output folder `path`, which must not hold anything yet unless `overwrite` or `resume`.
+def free_folder(path: Path | str, *, overwrite: bool = False) -> Path:
+    """Check that `path` can become an output folder: writable, and empty or not there unless `overwrite`.
 
-    Raises `LandslideError` if it has content or cannot be written; nothing is removed.
+    Raises `LandslideError` otherwise. Nothing is made: the first file written makes the folder.
     """
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise LandslideError(f"{path}: is a file; give a folder.")
-    if path.is_dir() and any(path.iterdir()) and not (overwrite or resume):
+    if path.is_dir() and any(path.iterdir()) and not overwrite:
         raise LandslideError(f"{path}: exists and is not empty; add --overwrite or choose another --out.")
     check_writable(path)
-    path.mkdir(parents=True, exist_ok=True)
     return path
 
 
@@ -156,8 +159,8 @@ def check_writable(path: Path | str) -> None:
         raise LandslideError(f"{path}: cannot be written ({error.strerror or error}); choose another place.") from error
 
 
-def progress(length: int, description: str, unit: str = "image") -> Callable:
-    """A tqdm bar on standard error with time left, as a context manager; the one progress interface."""
+def progress(length: int, description: str, unit: str = "image") -> "tqdm":
+    """A tqdm bar on standard error with time left, as a context manager; none where that is not a screen."""
     from tqdm import tqdm
 
-    return tqdm(total=length, desc=description, unit=unit, leave=False, dynamic_ncols=True)
+    return tqdm(total=length, desc=description, unit=unit, leave=False, dynamic_ncols=True, disable=None)

@@ -59,3 +59,15 @@ class Run:
         writer.writeheader()
         writer.writerows(self.history)
         write_text(self.folder / "history.csv", table.getvalue())
+
+
+def read_history(folder: Path | str) -> list[dict]:
+    """The lines of a run folder's `history.csv`, numbers as numbers."""
+    with (Path(folder) / "history.csv").open(encoding="utf-8", newline="") as file:
+        return [
+            {
+                name: text if name == "phase" else int(text) if name == "epoch" else float(text)
+                for name, text in line.items()
+            }
+            for line in csv.DictReader(file)
+        ]

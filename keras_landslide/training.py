@@ -11,9 +11,11 @@ import numpy as np
 from .data.folder import Sample
 from .data.pipeline import evaluation_batches, steps_per_epoch, training_stream
 from .data.splits import Split
-from .io import new_folder, progress
-from .memory import keep_freed_memory
+from .evaluation import evaluate
+from .figures import learning_curves
+from .io import free_folder, progress, write_json
 from .losses import SegmentationLoss
+from .memory import keep_freed_memory
 from .metrics import MeanIoU
 from .models import build_model
 from .models.saving import load_weights
@@ -70,7 +72,7 @@ def train(
     stops being a number.
     """
     train_samples, val_samples = split.subset("train"), split.subset("val")
-    folder = new_folder(out, overwrite=overwrite)
+    folder = free_folder(out, overwrite=overwrite)
     keep_freed_memory()
     keras.utils.set_random_seed(settings.seed)
     model = new_model(settings)
@@ -83,6 +85,10 @@ def train(
         if run.history:
             load_weights(model, run.best_weights)
         _fit(model, settings, phase, train_samples, val_samples, run, report)
+    load_weights(model, run.best_weights)
+    scores = evaluate(model, val_samples, image_size=settings.image_size, split=split.name, subset="val")
+    write_json(run.scores, scores.to_json())
+    learning_curves(run.history, run.curves, f"{settings.architecture} on {settings.backbone}, seed {settings.seed}")
     return run
 
 
@@ -129,9 +135,10 @@ def _fit(model, settings: Settings, phase: Phase, train_samples, val_samples, ru
         epochs=phase.first_epoch + phase.epochs,
         validation_data=validation,
         callbacks=callbacks(settings, phase, run, report, steps),
+        shuffle=False,  # the stream is shuffled already
         verbose=0,
     )
-    if not np.isfinite(run.history[-1]["loss"]) if run.history else True:
+    if not run.history or not np.isfinite(run.history[-1]["loss"]):
         raise FloatingPointError(
             f"The loss stopped being a number in the {phase.name} phase; try a lower learning rate. The last good "
             f"weights are {run.best_weights}."

@@ -81,7 +81,7 @@ def _matrix(rows):
 
 
 def warp(image, labels, matrix):
-    """Resample `(S, S, 3)` float32 and `(S, S)` uint8 by `matrix`: bilinear and nearest; what opens is grey, ignored."""
+    """Resample `(S, S, 3)` float32 (bilinear) and `(S, S)` uint8 (nearest) by `matrix`; what opens is grey, ignored."""
     centre = (tf.cast(tf.shape(image)[0], tf.float32) - 1.0) / 2.0
     to_centre = _matrix([[1.0, 0.0, -centre], [0.0, 1.0, -centre], [0.0, 0.0, 1.0]])
     from_centre = _matrix([[1.0, 0.0, centre], [0.0, 1.0, centre], [0.0, 0.0, 1.0]])

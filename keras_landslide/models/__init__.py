@@ -1,6 +1,18 @@
 """Models: `build_model` for any architecture and backbone, and weights files that describe themselves."""
 
-from .build import ARCHITECTURES, build_model
-from .saving import load_model, read_description, save_weights
+from .backbones import BACKBONES
+from .build import ARCHITECTURES, DeepLabV3Plus, PSPNet, UNet, build_model
+from .saving import initialise_from, load_model, read_description, save_weights
 
-__all__ = ["ARCHITECTURES", "build_model", "load_model", "read_description", "save_weights"]
+__all__ = [
+    "ARCHITECTURES",
+    "BACKBONES",
+    "DeepLabV3Plus",
+    "PSPNet",
+    "UNet",
+    "build_model",
+    "initialise_from",
+    "load_model",
+    "read_description",
+    "save_weights",
+]

@@ -1,20 +1,40 @@
 """Input → normalise → backbone → decoder → head → probabilities, for every architecture and backbone."""
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from ..errors import LandslideError, unknown_name
-from .backbones import backbone_named, build_backbone
+from .backbones import backbone_named, build_backbone, fixed_names
+from .deeplabv3plus import deeplabv3plus
 from .layers import ResizeTo
-from .pspnet import pspnet
+from .pspnet import auxiliary_branch, pspnet
 from .saving import load_backbone_weights
+from .unet import unet
 
-ARCHITECTURES = {"pspnet": pspnet}
+
+@dataclass(frozen=True)
+class Architecture:
+    """A decoder, `(features, image, *, momentum, …)` to a map, and which options of `build_model` are its own."""
+
+    decoder: Callable
+    dilated: bool = True  # follows output_stride
+    rates: bool = False
+    auxiliary: Callable | None = None
+
+
+ARCHITECTURES = {
+    "unet": Architecture(unet, dilated=False),
+    "deeplabv3plus": Architecture(deeplabv3plus, rates=True),
+    "pspnet": Architecture(pspnet, auxiliary=auxiliary_branch),
+}
 SMALLEST_SIDE = 64
 BACKBONE_FOLDER_VARIABLE = "KERAS_LANDSLIDE_BACKBONES"
+CAFFE_MEAN = (123.68, 116.779, 103.939)  # of ImageNet, red, green, blue
 
 
 def build_model(
@@ -24,17 +44,22 @@ def build_model(
     input_shape: tuple[int | None, int | None, int] = (473, 473, 3),
     classes: int = 2,
     output_stride: int = 8,
+    aux_branch: bool = False,
+    rates: tuple[int, ...] | None = None,
     backbone_weights: str | Path | None = "imagenet",
     batch_normalization_momentum: float | None = None,
 ) -> keras.Model:
     """Build a segmentation model (Table 3) that maps RGB images to class probabilities.
 
     Args:
-        architecture: `pspnet`.
-        backbone: `mobilenet_v2`.
+        architecture: `unet`, `deeplabv3plus` or `pspnet`.
+        backbone: `vgg16`, `resnet50`, `mobilenet`, `mobilenet_v2` or `xception`.
         input_shape: height, width, 3; a side is at least 64 pixels, or `None` for any size at run time.
         classes: number of classes; 0 is background, 1 landslide.
-        output_stride: of the last features, 8 or 16 (the paper's downsample_factor); strides past it become dilation.
+        output_stride: of the last features, 8 or 16 (the paper's downsample_factor), or 32 but for `vgg16`; strides
+            past it become dilation. U-Net ignores it.
+        aux_branch: PSPNet only: a second output for training, from the features of nominal stride 16.
+        rates: DeepLabv3+ only: dilation of its separable branches; `None` for the paper's 6, 12, 18.
         backbone_weights: `"imagenet"` (a local file from the folder in the environment variable
             `KERAS_LANDSLIDE_BACKBONES`, else what Keras downloads), the path of a `.weights.h5` file of the backbone,
             or `None` for random.
@@ -42,10 +67,11 @@ def build_model(
 
     Returns:
         A functional `keras.Model`: `(N, H, W, 3)` RGB 0–255 of any dtype to `(N, H, W, classes)` float32
-        probabilities, under every precision policy. Its layer `backbone` holds the application network.
+        probabilities, under every precision policy; with `aux_branch` to a dict of two such, `probabilities` and
+        `auxiliary`. Its layer `backbone` holds the application network.
 
     Raises:
-        LandslideError: for an unknown name, an impossible size or stride, or weights that cannot be had.
+        LandslideError: for an unknown name, an impossible size, stride or option, or weights that cannot be had.
 
     Example:
         >>> model = build_model("pspnet", "mobilenet_v2", input_shape=(64, 96, 3), backbone_weights=None)
@@ -54,23 +80,58 @@ def build_model(
     """
     if architecture not in ARCHITECTURES:
         raise unknown_name("architecture", architecture, ARCHITECTURES)
+    plan = ARCHITECTURES[architecture]
     _check_shape(input_shape, classes)
-    network = build_backbone(backbone, output_stride=output_stride, momentum=batch_normalization_momentum)
+    _check_options(architecture, aux_branch, rates)
+    momentum = batch_normalization_momentum
+    stride = output_stride if plan.dilated else backbone_named(backbone).output_strides[-1]
+    network = build_backbone(backbone, output_stride=stride, momentum=momentum)
     _initialise(network, backbone, backbone_weights)
 
     inputs = layers.Input(input_shape, name="image", dtype="float32")
-    x = normalise(inputs, backbone_named(backbone).normalisation)
-    x = ARCHITECTURES[architecture](network(x), momentum=batch_normalization_momentum)
-    x = layers.Conv2D(classes, 1, name="head", dtype="float32")(x)
-    x = ResizeTo(name="to_input_size", dtype="float32")([x, inputs])
-    outputs = layers.Softmax(name="probabilities", dtype="float32")(x)
+    features = network(normalise(inputs, backbone_named(backbone).normalisation))
+    options = {"rates": tuple(rates)} if rates else {}
+    x = plan.decoder(features, inputs, momentum=momentum, **options)
+    outputs = _probabilities(x, inputs, classes, name="probabilities")
+    if aux_branch:
+        x = plan.auxiliary(features, momentum=momentum)
+        auxiliary = _probabilities(x, inputs, classes, name="auxiliary", prefix="auxiliary_")
+        outputs = {"probabilities": outputs, "auxiliary": auxiliary}
     return keras.Model(inputs, outputs, name=f"{architecture}_{backbone}")
 
 
+def UNet(backbone: str, **options) -> keras.Model:
+    """`build_model("unet", backbone, **options)`."""
+    return build_model("unet", backbone, **options)
+
+
+def DeepLabV3Plus(backbone: str, **options) -> keras.Model:
+    """`build_model("deeplabv3plus", backbone, **options)`."""
+    return build_model("deeplabv3plus", backbone, **options)
+
+
+def PSPNet(backbone: str, **options) -> keras.Model:
+    """`build_model("pspnet", backbone, **options)`."""
+    return build_model("pspnet", backbone, **options)
+
+
 def normalise(x, rule: str):
-    """RGB 0–255 as the ImageNet weights expect it; `"tf"`: −1 to 1."""
-    assert rule == "tf", rule
-    return layers.Rescaling(1 / 127.5, offset=-1.0, name="normalise", dtype="float32")(x)
+    """RGB 0–255, `(N, H, W, 3)` float32, as the ImageNet weights expect it; same shape and dtype.
+
+    `"tf"`: −1 to 1. `"caffe"`: blue, green, red, less the mean of ImageNet.
+    """
+    if rule == "tf":
+        return layers.Rescaling(1 / 127.5, offset=-1.0, name="normalise", dtype="float32")(x)
+    assert rule == "caffe", rule
+    x = layers.Rescaling(1.0, offset=[-mean for mean in CAFFE_MEAN], name="normalise", dtype="float32")(x)
+    return ops.flip(x, axis=-1)
+
+
+def _probabilities(x, inputs, classes: int, *, name: str, prefix: str = ""):
+    """1×1 convolution, resize to the input's size, softmax, in float32."""
+    x = layers.Conv2D(classes, 1, name=f"{prefix}head", dtype="float32")(x)
+    x = ResizeTo(name=f"{prefix}to_input_size", dtype="float32")([x, inputs])
+    return layers.Softmax(name=name, dtype="float32")(x)
 
 
 def _check_shape(input_shape, classes: int) -> None:
@@ -82,6 +143,18 @@ def _check_shape(input_shape, classes: int) -> None:
         )
     if classes < 2:
         raise LandslideError(f"{classes} classes are not possible; give 2 or more, the background included.")
+
+
+def _check_options(architecture: str, aux_branch: bool, rates) -> None:
+    plan = ARCHITECTURES[architecture]
+    if aux_branch and plan.auxiliary is None:
+        able = ", ".join(name for name, other in ARCHITECTURES.items() if other.auxiliary)
+        raise LandslideError(f"{architecture} has no auxiliary branch; leave out aux_branch or choose from: {able}.")
+    if rates and not plan.rates:
+        able = ", ".join(name for name, other in ARCHITECTURES.items() if other.rates)
+        raise LandslideError(f"{architecture} has no rates; leave out rates or choose from: {able}.")
+    if rates and any(not isinstance(rate, int) or rate < 1 for rate in rates):
+        raise LandslideError(f"Rates {tuple(rates)} are not possible; give whole numbers of 1 or more.")
 
 
 def _initialise(network: keras.Model, backbone: str, weights: str | Path | None) -> None:
@@ -101,8 +174,11 @@ def _initialise(network: keras.Model, backbone: str, weights: str | Path | None)
             f"ImageNet weights of {backbone} could not be downloaded; put {backbone}.weights.h5 into a folder and set "
             f"{BACKBONE_FOLDER_VARIABLE} to it, or start from random with --backbone-weights none."
         ) from error
+    names = fixed_names([layer.name for layer in source.layers], backbone_named(backbone).residual_blocks)
+    trained = {names.get(layer.name, layer.name): layer.get_weights() for layer in source.layers}
     for layer in network.layers:
-        layer.set_weights(source.get_layer(layer.name).get_weights())
+        if layer.weights:
+            layer.set_weights(trained[layer.name])
 
 
 def local_backbone_file(backbone: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""The few layers that Keras lacks: exact adaptive pooling and resizing for maps whose size is known only at run time."""
+"""The few layers that Keras lacks: exact pooling and resizing for maps whose size is known only at run time."""
 
 import keras
 from keras import ops
@@ -67,6 +67,64 @@ class ResizeTo(keras.layers.Layer):
     def compute_output_shape(self, shapes):
         features, target = shapes
         return (features[0], target[1], target[2], features[3])
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class DilatedMaxPooling(keras.layers.Layer):
+    """What a strided max pooling becomes when its stride is taken out: `(N, H, W, C)` to the same shape.
+
+    Output j is the maximum of `pool_size` values `dilation` apart, placed so that on the positions 0, s d, 2 s d, …
+    (s the former stride, d the dilation) it equals the strided pooling of the positions 0, d, 2 d, …. TensorFlow's
+    "same" padding puts its windows by the parity of the side, so the side of the undilated map, ceil(H / d), decides
+    here. Both sides are treated alike and separately. Values past the border do not count.
+
+    >>> import numpy as np
+    >>> pool = DilatedMaxPooling(pool_size=3, strides=2, padding="same", dilation=1)
+    >>> pool(np.array([9.0, 1, 2, 3, 4, 0]).reshape(1, 1, 6, 1)).numpy().ravel()  # 6: windows j to j + 2
+    array([9., 3., 4., 4., 4., 0.], dtype=float32)
+    >>> pool(np.array([9.0, 1, 2, 3, 4]).reshape(1, 1, 5, 1)).numpy().ravel()  # 5: windows j - 1 to j + 1
+    array([9., 9., 3., 4., 4.], dtype=float32)
+    """
+
+    def __init__(self, pool_size, strides, padding: str, dilation: int, **kwargs):
+        super().__init__(**kwargs)
+        self.pool_size = max(pool_size) if isinstance(pool_size, (tuple, list)) else pool_size
+        self.strides = max(strides) if isinstance(strides, (tuple, list)) else strides
+        self.padding = padding
+        self.dilation = dilation
+
+    def call(self, features):
+        height, width = _sides(features)
+        return self._along(2, width, self._along(1, height, features))
+
+    def _along(self, axis: int, side, features):
+        """The maximum over shifted slices of the padded map; the first slice's place depends on the side."""
+        reach = (self.pool_size - 1) * self.dilation
+        padding = [(0, 0)] * 4
+        padding[axis] = (reach, reach)
+        padded = ops.pad(features, padding, constant_values=float("-inf"))
+        first = reach - self._before(side) * self.dilation
+        largest = None
+        for step in range(self.pool_size):
+            start = first + step * self.dilation
+            shifted = padded[:, start : start + side] if axis == 1 else padded[:, :, start : start + side]
+            largest = shifted if largest is None else ops.maximum(largest, shifted)
+        return largest
+
+    def _before(self, side):
+        """How many values the strided pooling pads before a side of `side` dense positions."""
+        if self.padding == "valid":
+            return 0
+        nominal = -(-side // self.dilation)
+        windows = -(-nominal // self.strides)
+        return ((windows - 1) * self.strides + self.pool_size - nominal) // 2  # never negative: strides <= pool_size
+
+    def compute_output_shape(self, shape):
+        return shape
+
+    def get_config(self):
+        own = {key: getattr(self, key) for key in ("pool_size", "strides", "padding", "dilation")}
+        return {**super().get_config(), **own}
 
 
 def _sides(features):

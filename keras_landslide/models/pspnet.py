@@ -2,25 +2,33 @@
 
 from keras import layers
 
-from .blocks import convolution_block
+from .blocks import by_stride, convolution_block
 from .layers import AdaptiveAveragePooling, ResizeTo
 
 BINS = (1, 2, 3, 6)
+DROPOUT = 0.1
 
 
-def pspnet(features: dict, *, dropout: float = 0.1, **normalisation):
+def pspnet(features: dict, image, *, momentum: float | None = None):
     """Decode backbone features: `(N, h, w, C)` at the output stride to `(N, h, w, C/4)`.
 
     The last features are averaged over 1, 4, 9 and 36 windows, each average reduced to a quarter of the channels,
     resized back and joined to them; a 3×3 convolution then leaves a quarter of the channels.
     """
-    last = features["stride_32"]
+    last = by_stride(features)[-1]
     quarter = last.shape[-1] // 4
     levels = [last]
     for bins in BINS:
         level = AdaptiveAveragePooling(bins, name=f"pool_{bins}")(last)
-        level = convolution_block(level, quarter, 1, name=f"pyramid_{bins}", **normalisation)
+        level = convolution_block(level, quarter, 1, name=f"pyramid_{bins}", momentum=momentum)
         levels.append(ResizeTo(name=f"resize_{bins}")([level, last]))
     x = layers.Concatenate(name="pyramid")(levels)
-    x = convolution_block(x, quarter, 3, name="fuse", **normalisation)
-    return layers.Dropout(dropout, name="dropout")(x)
+    x = convolution_block(x, quarter, 3, name="fuse", momentum=momentum)
+    return layers.Dropout(DROPOUT, name="dropout")(x)
+
+
+def auxiliary_branch(features: dict, *, momentum: float | None = None):
+    """The branch that helps training: `(N, h, w, C)` of nominal stride 16 to `(N, h, w, C/4)`."""
+    features = features["stride_16"]
+    x = convolution_block(features, features.shape[-1] // 4, 3, name="auxiliary", momentum=momentum)
+    return layers.Dropout(DROPOUT, name="auxiliary_dropout")(x)

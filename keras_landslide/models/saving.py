@@ -15,9 +15,12 @@ import numpy as np
 
 from ..errors import LandslideError
 from ..io import written_beside
+from .backbones import RESIDUAL_NAMES, fixed_names
 
 DESCRIPTION = "keras_landslide"
 WEIGHTS_SUFFIX = ".weights.h5"
+HEADS = ("head", "auxiliary_head")  # the layers whose shape follows the number of classes
+MISFITS_SHOWN = 5
 
 log = logging.getLogger("keras_landslide")
 
@@ -26,7 +29,8 @@ def save_weights(model: keras.Model, path: Path | str, description: dict) -> Non
     """Write the weights of `model` with `description` (JSON: architecture, backbone, classes, …), atomically."""
     path = Path(path)
     with written_beside(path.with_name(path.name.removesuffix(WEIGHTS_SUFFIX) + WEIGHTS_SUFFIX)) as beside:
-        model.save_weights(beside)
+        # A model that is being trained would store its optimizer too, twice the size of its weights.
+        keras.Model(model.inputs, model.outputs).save_weights(beside)
         with h5py.File(beside, "r+") as file:
             file.attrs[DESCRIPTION] = json.dumps(description)
 
@@ -36,7 +40,8 @@ def read_description(path: Path | str) -> dict:
     with _opened(path) as file:
         if DESCRIPTION not in file.attrs:
             raise LandslideError(
-                f"{path}: does not say which model it belongs to; give a {WEIGHTS_SUFFIX} file that keras-landslide wrote."
+                f"{path}: does not say which model it belongs to; "
+                f"give a {WEIGHTS_SUFFIX} file that keras-landslide wrote."
             )
         return json.loads(file.attrs[DESCRIPTION])
 
@@ -45,7 +50,8 @@ def load_model(path: Path | str, *, input_shape: tuple[int | None, int | None, i
     """Rebuild the model that a weights file describes and load its weights; nothing but the file is needed.
 
     Returns a `keras.Model` from RGB 0–255 `(N, H, W, 3)` to float32 probabilities `(N, H, W, classes)`, for images of
-    any size unless `input_shape` fixes one. Raises `LandslideError` if the file is missing, damaged or of another model.
+    any size unless `input_shape` fixes one. Raises `LandslideError` if the file is missing, damaged or of another
+    model.
     """
     from .build import build_model
 
@@ -55,6 +61,7 @@ def load_model(path: Path | str, *, input_shape: tuple[int | None, int | None, i
         description["backbone"],
         classes=description["classes"],
         output_stride=description["output_stride"],
+        rates=description.get("rates"),
         input_shape=input_shape,
         backbone_weights=None,
     )
@@ -63,19 +70,50 @@ def load_model(path: Path | str, *, input_shape: tuple[int | None, int | None, i
 
 
 def load_weights(model: keras.Model, path: Path | str) -> None:
-    """Load every weight of `model` by layer name; raises `LandslideError` naming what does not fit."""
+    """Load every weight of `model` by layer name; raises `LandslideError` naming what does not fit.
+
+    What the file holds beyond the model, such as PSPNet's auxiliary branch, is not needed.
+    """
     stored = read_layers(path)
-    misfits = []
+    _refuse_misfits(model, path, _misfits(model, stored))
+    for layer in layers_with_weights(model):
+        layer.set_weights(stored[layer.name])
+
+
+def initialise_from(model: keras.Model, path: Path | str) -> None:
+    """Load the weights of a model of another class count: all but the heads, which stay as they are.
+
+    One logged line says what was skipped. Raises `LandslideError`, and loads nothing, if any other layer is missing
+    from the file or has another shape there.
+    """
+    stored = read_layers(path)
+    misfits = _misfits(model, stored)
+    skipped = {name: misfit for name, misfit in misfits.items() if name in HEADS and name in stored}
+    _refuse_misfits(model, path, {name: misfit for name, misfit in misfits.items() if name not in skipped})
+    for layer in layers_with_weights(model):
+        if layer.name not in skipped:
+            layer.set_weights(stored[layer.name])
+    if skipped:
+        log.warning("%s: skipped %s.", path, "; ".join(skipped.values()))
+
+
+def _misfits(model: keras.Model, stored: dict[str, list[np.ndarray]]) -> dict[str, str]:
+    """What to say of each layer of `model` whose weights are not in `stored` with the same shapes, by layer name."""
+    misfits = {}
     for layer in layers_with_weights(model):
         wanted = [tuple(weight.shape) for weight in layer.weights]
         found = [array.shape for array in stored.get(layer.name, [])]
         if wanted != found:
-            misfits.append(f"{layer.name}: the file has {_shapes(found)}, the model needs {_shapes(wanted)}")
+            misfits[layer.name] = f"{layer.name}: the file has {_shapes(found)}, the model needs {_shapes(wanted)}"
+    return misfits
+
+
+def _refuse_misfits(model: keras.Model, path: Path | str, misfits: dict[str, str]) -> None:
     if misfits:
-        shown = [*misfits[:5], f"and {len(misfits) - 5} more layers"] if len(misfits) > 5 else misfits
+        shown = list(misfits.values())[:MISFITS_SHOWN]
+        if len(misfits) > MISFITS_SHOWN:
+            shown.append(f"and {len(misfits) - MISFITS_SHOWN} more layers")
         raise LandslideError(f"{path}: these weights are of another model than {model.name}:", files=shown)
-    for layer in layers_with_weights(model):
-        layer.set_weights(stored[layer.name])
 
 
 def load_backbone_weights(network: keras.Model, path: Path | str) -> None:
@@ -84,7 +122,7 @@ def load_backbone_weights(network: keras.Model, path: Path | str) -> None:
     The file may hold a whole application network, with or without its classifier, or only its first stages. Raises
     `LandslideError` if no layer, or a layer of another shape, is in it.
     """
-    stored = read_layers(path)
+    stored = _with_fixed_names(read_layers(path), network)
     random_layers, loaded = [], 0
     for layer in layers_with_weights(network):
         if layer.name not in stored:
@@ -124,13 +162,23 @@ def read_layers(path: Path | str) -> dict[str, list[np.ndarray]]:
     return found
 
 
+def _with_fixed_names(stored: dict[str, list[np.ndarray]], network: keras.Model) -> dict[str, list[np.ndarray]]:
+    """`stored` with the layers that Keras numbered (Xception's residual ones) under their names in `network`."""
+    suffix = "_" + RESIDUAL_NAMES["conv2d"]
+    blocks = [layer.name.removesuffix(suffix) for layer in network.layers if layer.name.endswith(suffix)]
+    names = fixed_names(stored, blocks)
+    return {names.get(name, name): arrays for name, arrays in stored.items()}
+
+
 def layers_with_weights(model: keras.Model) -> list[keras.Layer]:
-    """The layers of `model` that hold weights of their own, nested models opened; their names are unique."""
-    return [layer for layer in model._flatten_layers(include_self=False, recursive=True) if _own_weights(layer)]
-
-
-def _own_weights(layer) -> bool:
-    return bool(layer.weights) and not isinstance(layer, keras.Model)
+    """The layers of `model` that hold weights, in order, nested models opened; their names are unique."""
+    found = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found += layers_with_weights(layer)
+        elif layer.weights:
+            found.append(layer)
+    return found
 
 
 def _opened(path: Path | str) -> h5py.File:

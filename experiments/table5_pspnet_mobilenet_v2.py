@@ -1,0 +1,12 @@
+"""PSPNet (MobileNet) of Table 5, the `cpu` preset on the paper's split.
+
+Writes results/pspnet_mobilenet_v2.json (cost and score stand there and in the README) and runs/pspnet_mobilenet_v2/.
+
+    python experiments/table5_pspnet_mobilenet_v2.py --data ../shared/bijie
+    python experiments/table5_pspnet_mobilenet_v2.py --quick --out runs/quick --results runs/quick
+"""
+
+from keras_landslide.reproduction import main
+
+if __name__ == "__main__":
+    main("pspnet_mobilenet_v2", __doc__)

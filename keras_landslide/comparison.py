@@ -1,0 +1,81 @@
+"""How sure a figure is, and tables that set ours beside the paper's."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .metrics import class_scores, mean_scores
+from .paper import CITATION, Row
+
+RESAMPLES = 2000
+
+
+def landslide_iou(confusion: np.ndarray) -> float:
+    return float(class_scores(confusion)["iou"][1])
+
+
+def interval(
+    per_image: dict[str, np.ndarray], score: Callable[[np.ndarray], float], *, seed: int = 0
+) -> tuple[float, float]:
+    """The 95 % bootstrap interval of a pooled score: images are drawn with replacement, their counts summed.
+
+    It says how much the score depends on which images were tested, not how much it varies between trainings.
+    """
+    matrices = np.stack([np.asarray(matrix) for matrix in per_image.values()])
+    draws = np.random.default_rng(seed).integers(0, len(matrices), (RESAMPLES, len(matrices)))
+    scores = [score(matrices[draw].sum(axis=0)) for draw in draws]
+    low, high = np.nanpercentile(scores, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def report_lines(content: dict, row: Row | None = None) -> list[str]:
+    """The report of `evaluate` as lines: a table by class, then the line of Table 5 beside the paper's.
+
+    `content` has the keys of `evaluate --json`.
+    """
+    per_image = content["per_image"]
+    low, high = interval(per_image, landslide_iou)
+    lines = [
+        f"{content['images']} images, subset {content['subset']} of split {content['split']}, {content['labels']} "
+        "labels, all pixels at native size pooled",
+        "",
+        f"{'':12}{'precision':>10}{'recall':>10}{'IoU':>10}{'F1':>10}   (%)",
+    ]
+    for name in ("background", "landslide"):
+        scores = "".join(_percent(content[name][score], 10) for score in ("precision", "recall", "iou", "f1"))
+        lines.append(f"{name:12}{scores}")
+    lines += [
+        f"{'':12}landslide IoU, 95 % interval over images: {100 * low:.1f} to {100 * high:.1f}",
+        "",
+        f"{'Table 5':28}{'mIoU':>8}{'recall':>8}{'precision':>11}   (%, means of the two classes)",
+        f"{'this model':28}{_percent(content['miou'], 8)}{_percent(content['mean_recall'], 8)}"
+        f"{_percent(content['mean_precision'], 11)}",
+    ]
+    if row is not None and row.miou is not None:
+        lines.append(f"{row.title + ', the paper':28}{row.miou:8.2f}{row.recall:8.2f}{row.precision:11.2f}")
+        lines.append(f"The paper's 51 test images have labels of their own, which are not public ({CITATION}).")
+    return lines
+
+
+def _percent(fraction: float | None, width: int) -> str:
+    return f"{'–':>{width}}" if fraction is None else f"{100 * fraction:{width}.2f}"
+
+
+def table5_line(row: Row, content: dict) -> str:
+    """A line of the README's Table 5 in Markdown, from a file in `results/`."""
+    low, high = interval(content["per_image"], lambda confusion: mean_scores(confusion)["miou"])
+    settings = content["settings"]
+    ours = (
+        f"**{100 * content['miou']:.2f}** ({100 * low:.1f}–{100 * high:.1f}) | {100 * content['mean_recall']:.2f} | "
+        f"{100 * content['mean_precision']:.2f} | {100 * content['landslide']['iou']:.2f}"
+    )
+    epochs = len(content["history"])
+    cores = content["machine"]["cores"]
+    how = f"{settings['image_size']} px, {epochs} epochs, {content['minutes']:.0f} min on {cores} cores"
+    paper = f"{row.miou:.2f} / {row.recall:.2f} / {row.precision:.2f}" if row.miou else "–"
+    return f"| {row.title} | {paper} | {ours} | {how} |"
+
+
+TABLE5_HEAD = """\
+| model | paper: mIoU / recall / precision | ours: mIoU (95 % interval) | recall | precision | landslide IoU | how |
+| --- | --- | --- | --- | --- | --- | --- |"""

@@ -1,0 +1,143 @@
+"""The main job from end to end on synthetic scenes: data, two phases, scores, pictures."""
+
+import shutil
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from .comparison import landslide_iou, report_lines
+from .data.colour_baseline import ColourBaseline
+from .data.folder import find_samples
+from .data.pipeline import evaluation_batches
+from .data.splits import Split, split_samples
+from .data.synthetic import write_dataset
+from .errors import LandslideError
+from .evaluation import evaluate
+from .figures import comparison_figure
+from .io import check_writable, progress, read_image, write_json
+from .metrics import confusion_matrix
+from .models.build import local_backbone_file
+from .models.calibration import calibrate_batch_normalization
+from .models.saving import load_model
+from .prediction import classes_at_native_size, native_probabilities, overlay
+from .settings import Settings, preset
+from .training import train
+
+SCENES = 160
+CALIBRATION_BATCHES = 8
+FIGURE_SCENES = 5
+# From random weights a few hundred steps must do: high learning rates, and statistics that follow within ten steps.
+SETTINGS = {
+    "image_size": 128,
+    "output_stride": 8,
+    "frozen_epochs": 2,
+    "unfrozen_epochs": 20,
+    "frozen_learning_rate": 3e-3,
+    "unfrozen_learning_rate": 2e-3,
+    "batch_normalization_momentum": 0.9,
+}
+
+
+def demo(
+    out: Path | str,
+    *,
+    seed: int = 0,
+    overwrite: bool = False,
+    report: Callable[[str], None] = print,
+    scenes: int = SCENES,
+    **overrides,
+) -> dict:
+    """Run the demo into the folder `out` and return the network's scores with the colour baseline's landslide IoU.
+
+    `overrides` replace single settings, `scenes` their number (the tests make it tiny). Raises `LandslideError` if
+    `out` holds a finished demo, or anything else, unless `overwrite`.
+    """
+    started = time.monotonic()
+    out = _free_demo_folder(Path(out), overwrite)
+    weights = "imagenet" if local_backbone_file("mobilenet_v2") else None
+    settings = preset("cpu", seed=seed, backbone_weights=weights, **{**SETTINGS, **overrides})
+    report(f"{scenes} synthetic mountain scenes with landslides: {out / 'data'}")
+    with progress(scenes, "scenes", "scene") as bar:
+        write_dataset(out / "data", scenes, seed=seed, size=settings.image_size, on_done=lambda _: bar.update())
+    split = split_samples(find_samples(out / "data"), "auto", seed=seed)
+    report(f"Split auto: {split.counts}. Backbone from {weights or 'random'} weights.")
+
+    baseline = _baseline(split)
+    baseline_iou = landslide_iou(_baseline_confusion(baseline, split))
+    run = train(
+        settings,
+        split,
+        out / "run",
+        overwrite=overwrite,
+        before_training=None if weights else _calibrate(settings),
+        report=report,
+    )
+    model = load_model(run.best_weights)
+    scores = evaluate(
+        model, split.subset("test"), image_size=settings.image_size, split=split.name, subset="test"
+    ).to_json()
+    _draw(model, baseline, split, settings, out / "comparison.png")
+    write_json(out / "scores.json", {**scores, "colour_baseline": {"landslide": {"iou": baseline_iou}}})
+
+    images = out / "data" / "landslide" / "image"
+    report("\n" + "\n".join(report_lines(scores)))
+    report(
+        f"\nLandslide IoU of a per-pixel colour classifier on the same scenes: {100 * baseline_iou:.1f}; "
+        f"of the network: {100 * scores['landslide']['iou']:.1f}\n\n"
+        f"Done in {(time.monotonic() - started) / 60:.1f} minutes.\n"
+        f"  weights         {run.best_weights}\n"
+        f"  learning curve  {run.curves}\n"
+        f"  pictures        {out / 'comparison.png'}\n"
+        f"  scores          {out / 'scores.json'}\n"
+        f"Try: keras-landslide predict --weights {run.best_weights} {images} --out predictions"
+    )
+    return {**scores, "colour_baseline": baseline_iou}
+
+
+def _free_demo_folder(out: Path, overwrite: bool) -> Path:
+    """An unfinished demo may be run again; a finished one, or a folder of something else, only with `overwrite`."""
+    ours = (out / "data").is_dir()
+    if (out / "scores.json").exists() and not overwrite:
+        raise LandslideError(f"{out}: holds a finished demo; add --overwrite or choose another --out.")
+    if out.is_dir() and any(out.iterdir()) and not ours:
+        raise LandslideError(f"{out}: holds something else than a demo; choose another --out.")
+    check_writable(out)
+    if ours:
+        for part in ("data", "run"):
+            shutil.rmtree(out / part, ignore_errors=True)
+        (out / "scores.json").unlink(missing_ok=True)
+    return out
+
+
+def _calibrate(settings: Settings) -> Callable:
+    def calibrate(model, samples) -> None:
+        batches = evaluation_batches(samples, image_size=settings.image_size, batch_size=16)
+        calibrate_batch_normalization(model, islice((images for images, _ in batches), CALIBRATION_BATCHES))
+
+    return calibrate
+
+
+def _baseline(split: Split) -> ColourBaseline:
+    images, masks = zip(*(sample.read() for sample in split.subset("train")), strict=True)
+    return ColourBaseline.fit(images, masks)
+
+
+def _baseline_confusion(baseline: ColourBaseline, split: Split) -> np.ndarray:
+    pairs = [sample.read() for sample in split.subset("test")]
+    return np.sum([confusion_matrix(truth, baseline.predict(image)) for image, truth in pairs], axis=0)
+
+
+def _draw(model, baseline: ColourBaseline, split: Split, settings: Settings, path: Path) -> None:
+    samples = split.subset("test")[:FIGURE_SCENES]
+    images = [read_image(sample.image) for sample in samples]
+    rows = []
+    predicted = native_probabilities(model, images, settings.image_size)
+    for sample, image, probabilities in zip(samples, images, predicted, strict=True):
+        _, truth = sample.read()
+        landslide = classes_at_native_size(probabilities) == 1
+        pictures = [image, truth == 1, baseline.predict(image), landslide, overlay(image, landslide)]
+        rows.append((sample.name, pictures))
+    comparison_figure(rows, ["scene", "label", "by colour alone", "network", "outlined"], path)

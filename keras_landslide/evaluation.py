@@ -1,0 +1,80 @@
+"""A model and a data set → a confusion matrix an image → a report."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from .data.folder import Sample
+from .metrics import class_scores, confusion_matrix, mean_scores
+from .prediction import classes_at_native_size, native_probabilities
+
+CLASS_NAMES = ("background", "landslide")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Confusion matrices by image, rows the truth: [[TN, FP], [FN, TP]], pixels at native size."""
+
+    per_image: dict[str, np.ndarray]
+    split: str
+    subset: str
+    labels: str = "original"
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """The sum over all images, `(2, 2)` int64: every pixel counts once."""
+        return np.sum(list(self.per_image.values()), axis=0)
+
+    def to_json(self) -> dict:
+        """Fractions and counts under the keys that are fixed for `evaluate --json`."""
+        scores = class_scores(self.confusion)
+        return {
+            "images": len(self.per_image),
+            "labels": self.labels,
+            "split": self.split,
+            "subset": self.subset,
+            "confusion": self.confusion.tolist(),
+            **mean_scores(self.confusion),
+            **{
+                name: {score: _number(values[number]) for score, values in scores.items()}
+                for number, name in enumerate(CLASS_NAMES)
+            },
+            "per_image": {name: confusion.tolist() for name, confusion in self.per_image.items()},
+        }
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN; a score that does not exist is null."""
+    return None if np.isnan(value) else float(value)
+
+
+def evaluate(
+    model: keras.Model,
+    samples: Sequence[Sample],
+    *,
+    image_size: int,
+    split: str,
+    subset: str,
+    average_flips: bool = False,
+    on_done: Callable[[], object] = lambda: None,
+) -> Evaluation:
+    """Score `model` on `samples` at native size: each image is letterboxed to `image_size`, predicted, brought back.
+
+    `split` and `subset` say in the report where the samples come from; `on_done` is called after each image.
+    """
+    truths: list[np.ndarray] = []
+
+    def images():
+        for sample in samples:
+            image, truth = sample.read()
+            truths.append(truth)
+            yield image
+
+    per_image = {}
+    predicted = native_probabilities(model, images(), image_size, average_flips=average_flips)
+    for sample, probabilities in zip(samples, predicted, strict=True):
+        per_image[sample.name] = confusion_matrix(truths.pop(), classes_at_native_size(probabilities))
+        on_done()
+    return Evaluation(per_image, split, subset)

@@ -1,0 +1,67 @@
+"""Pictures: learning curves, and image, label and predictions side by side (Figure 5)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .io import written_beside
+
+
+def learning_curves(history: Sequence[dict], path: Path | str, title: str) -> None:
+    """Draw loss and mIoU of training and validation over the epochs of both phases."""
+    figure, ((loss_axis, miou_axis),) = _subplots(1, 2, figsize=(10, 4))
+    epochs = [line["epoch"] for line in history]
+    for axis, name, label in ((loss_axis, "loss", "loss"), (miou_axis, "miou", "mIoU")):
+        axis.plot(epochs, [line[name] for line in history], label="training, augmented", color="tab:grey")
+        axis.plot(epochs, [line[f"val_{name}"] for line in history], label="validation", color="tab:red")
+        unfrozen = [line["epoch"] for line in history if line["phase"] == "unfrozen"]
+        if unfrozen and unfrozen[0] > 1:
+            axis.axvline(unfrozen[0] - 0.5, color="black", linestyle=":", linewidth=1)
+            axis.annotate(
+                " backbone\n unfrozen", (unfrozen[0] - 0.5, 0.02), xycoords=("data", "axes fraction"), fontsize=8
+            )
+        axis.set_xlabel("epoch")
+        axis.set_ylabel(label)
+        axis.grid(alpha=0.3)
+        axis.legend()
+    best = max(history, key=lambda line: line["val_miou"])
+    miou_axis.plot(best["epoch"], best["val_miou"], "o", color="tab:red")
+    miou_axis.annotate(
+        f"{best['val_miou']:.3f}", (best["epoch"], best["val_miou"]), textcoords="offset points", xytext=(0, 6)
+    )
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def comparison_figure(
+    rows: Sequence[tuple[str, Sequence[np.ndarray]]], columns: Sequence[str], path: Path | str
+) -> None:
+    """Draw a grid of pictures as Figure 5 does: one line an image, columns such as image, label, prediction.
+
+    `rows` hold a name and as many pictures as `columns`: `(H, W, 3)` uint8, or masks `(H, W)` bool drawn as
+    black and white.
+    """
+    figure, axes = _subplots(len(rows), len(columns), figsize=(2.2 * len(columns) + 0.4, 2.2 * len(rows) + 0.3))
+    for line, (name, pictures) in zip(axes, rows, strict=True):
+        line[0].set_ylabel(name, fontsize=8)
+        for axis, picture in zip(line, pictures, strict=True):
+            axis.imshow(picture, cmap="gray", vmin=0, vmax=1 if picture.ndim == 2 else None, interpolation="nearest")
+            axis.set_xticks([])
+            axis.set_yticks([])
+    for axis, column in zip(axes[0], columns, strict=True):
+        axis.set_title(column, fontsize=9)
+    _save(figure, path)
+
+
+def _subplots(rows: int, columns: int, figsize: tuple[float, float]):
+    """A figure without pyplot, which would want a screen and keep every figure."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=figsize, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _save(figure, path: Path | str) -> None:
+    with written_beside(Path(path)) as beside:
+        figure.savefig(beside, dpi=120, format="png")

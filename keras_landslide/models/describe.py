@@ -1,0 +1,54 @@
+"""What a model costs: parameters and multiply-adds at an image size."""
+
+from dataclasses import dataclass
+from math import prod
+
+import keras
+from keras import layers
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Parameters of a model (all, trained or not) and multiply-adds of one image through it."""
+
+    parameters: int
+    multiply_adds: int
+
+
+def cost(model: keras.Model, height: int, width: int) -> Cost:
+    """The cost of `model`, `(N, height, width, 3)` float32 in, whatever size it was built for.
+
+    A multiply-add is one multiplication and one addition of a convolution or a dense layer; normalisation,
+    activations, pooling and resizing are a few per cent of these and left out, as is usual.
+
+    >>> inputs = keras.Input((None, None, 3))
+    >>> cost(keras.Model(inputs, layers.Conv2D(8, 3, padding="same")(inputs)), 10, 10)
+    Cost(parameters=224, multiply_adds=21600)
+    """
+    with keras.StatelessScope(initialize_variables=False):  # a copy without values: shapes are all that is needed
+        return Cost(model.count_params(), _multiply_adds(model, (None, height, width, 3)))
+
+
+def _multiply_adds(model: keras.Model, shape: tuple) -> int:
+    """Those of every layer of `model` for one input of `shape`, nested models opened."""
+    total = 0
+
+    def call(layer, *args, **kwargs):
+        nonlocal total
+        output = layer(*args, **kwargs)
+        if isinstance(layer, keras.Model):
+            total += _multiply_adds(layer, args[0].shape)
+        else:
+            total += _of_layer(layer, output)
+        return output
+
+    keras.models.clone_model(model, input_tensors=keras.Input(shape[1:]), call_function=call)
+    return total
+
+
+def _of_layer(layer, output) -> int:
+    """Each value of a kernel is used once at every position of the output."""
+    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Dense)):
+        kernels = [weight for weight in layer.weights if len(weight.shape) > 1]
+        return prod(output.shape[1:-1]) * sum(prod(kernel.shape) for kernel in kernels)
+    return 0

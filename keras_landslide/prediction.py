@@ -1,0 +1,164 @@
+"""Images → masks at native size, overlays and a table."""
+
+import csv
+import io as text_io
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+
+from .data.folder import images_in
+from .data.letterbox import Letterbox
+from .errors import LandslideError
+from .io import IMAGE_SUFFIXES, free_folder, read_image, write_image, write_text
+
+OUTLINE = (255, 230, 0)  # RGB; the scar's browns and the forest's greens have no yellow as bright
+FLIPS = ((), (1,), (0,), (0, 1))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was written for one image."""
+
+    image: Path
+    mask: Path
+    overlay: Path
+    width: int
+    height: int
+    landslide_pixels: int
+
+    @property
+    def landslide_share(self) -> float:
+        return self.landslide_pixels / (self.width * self.height)
+
+
+def native_probabilities(
+    model: keras.Model, images: Iterable[np.ndarray], image_size: int, *, average_flips: bool = False
+) -> Iterator[np.ndarray]:
+    """Class probabilities at native size, `(H, W, classes)` float32, for RGB images `(H, W, 3)` uint8, in order.
+
+    Each image goes through the model alone: the rounding of a convolution depends on the batch's size, and the same
+    image must give the same mask to the pixel in whatever company it comes. With `average_flips` the probabilities of
+    the image and its three mirror images are averaged.
+    """
+    for image in images:
+        box = Letterbox(*image.shape[:2], image_size)
+        square = box.image_in(image).astype(np.float32)
+        views = FLIPS if average_flips else FLIPS[:1]
+        seen = [np.flip(model.predict_on_batch(np.flip(square, view)[np.newaxis])[0], view) for view in views]
+        yield box.probabilities_out(np.mean(seen, axis=0, dtype=np.float32))
+
+
+def classes_at_native_size(probabilities: np.ndarray) -> np.ndarray:
+    """The most probable class of each pixel, `(H, W)` uint8; one rule for scores and masks."""
+    return np.argmax(probabilities, axis=-1).astype(np.uint8)
+
+
+def find_images(paths: Sequence[Path | str]) -> list[Path]:
+    """Images among files and folders, each once; raises `LandslideError` naming all that are missing or no images."""
+    found: dict[Path, Path] = {}
+    problems = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = images_in(path)
+            if not inside:
+                problems.append(f"{path}: holds no images")
+        elif not path.is_file():
+            problems.append(f"{path}: no such file or folder")
+            continue
+        elif path.suffix.lower() not in IMAGE_SUFFIXES:
+            problems.append(f"{path}: is not an image; give {', '.join(IMAGE_SUFFIXES)}")
+            continue
+        else:
+            inside = [path]
+        for image in inside:
+            found.setdefault(image.resolve(), image)
+    if problems:
+        raise LandslideError("Not all of the input can be used; mend or leave out:", files=problems)
+    return list(found.values())
+
+
+def output_names(images: Sequence[Path]) -> list[str]:
+    """A name for each image's files: its stem, with as many of its folders before it as make it unique.
+
+    >>> output_names([Path("a/x.png"), Path("b/x.png"), Path("b/y.png")])
+    ['a_x', 'b_x', 'y']
+    """
+    names = [image.stem for image in images]
+    for depth in range(1, 1 + max(len(image.resolve().parts) for image in images)):
+        taken = Counter(name.lower() for name in names)  # some file systems ignore case
+        if max(taken.values()) == 1:
+            return names
+        for number, image in enumerate(images):
+            if taken[names[number].lower()] > 1:
+                folders = image.resolve().parts[:-1][-depth:] if depth > 1 else (image.resolve().parent.name,)
+                names[number] = "_".join([*(folder.strip("/") for folder in folders), image.stem])
+    return [f"{name}_{number}" for number, name in enumerate(names)]
+
+
+def predict(
+    model: keras.Model,
+    paths: Sequence[Path | str],
+    out: Path | str,
+    *,
+    image_size: int,
+    average_flips: bool = False,
+    overwrite: bool = False,
+    on_done: Callable[[], object] = lambda: None,
+) -> list[Prediction]:
+    """Write `masks/NAME.png` (0/255, native size), `overlays/NAME.png` and `predictions.csv` to the folder `out`.
+
+    Raises `LandslideError` before anything is written if an image is unreadable or the folder cannot be used.
+    `on_done` is called after each image.
+    """
+    images = find_images(paths)
+    check_readable(images)
+    folder = free_folder(out, overwrite=overwrite)
+    done = []
+    probabilities = native_probabilities(model, map(read_image, images), image_size, average_flips=average_flips)
+    for path, name, probability in zip(images, output_names(images), probabilities, strict=True):
+        landslide = classes_at_native_size(probability) == 1
+        mask, drawn = folder / "masks" / f"{name}.png", folder / "overlays" / f"{name}.png"
+        write_image(mask, landslide.astype(np.uint8) * 255)
+        write_image(drawn, overlay(read_image(path), landslide))
+        height, width = landslide.shape
+        done.append(Prediction(path, mask, drawn, width, height, int(landslide.sum())))
+        on_done()
+    write_text(folder / "predictions.csv", _table(done, folder))
+    return done
+
+
+def check_readable(images: Sequence[Path]) -> None:
+    """Raise one `LandslideError` that names every unreadable image."""
+    problems = []
+    for path in images:
+        try:
+            read_image(path)
+        except LandslideError as error:
+            problems.append(str(error))
+    if problems:
+        raise LandslideError(f"{len(problems)} of {len(images)} images cannot be read:", files=problems)
+
+
+def overlay(image: np.ndarray, landslide: np.ndarray) -> np.ndarray:
+    """The RGB image with the outlines of `landslide`, `(H, W)` bool, drawn in yellow."""
+    drawn = image.copy()
+    outlines, _ = cv2.findContours(landslide.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(drawn, outlines, -1, OUTLINE, thickness=max(1, round(max(image.shape[:2]) / 250)))
+    return drawn
+
+
+def _table(predictions: Sequence[Prediction], folder: Path) -> str:
+    table = text_io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["image", "mask", "width", "height", "landslide_pixels", "landslide_share"])
+    for made in predictions:
+        mask = made.mask.relative_to(folder).as_posix()
+        writer.writerow(
+            [made.image, mask, made.width, made.height, made.landslide_pixels, f"{made.landslide_share:.6f}"]
+        )
+    return table.getvalue()

@@ -1,0 +1,99 @@
+"""A user's folder: found, paired, and every bad file named in one go."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from keras_landslide.data.folder import check_samples, find_samples
+from keras_landslide.errors import LandslideError
+
+
+@pytest.fixture
+def folder(scenes, tmp_path):
+    shutil.copytree(scenes / "landslide", tmp_path / "data" / "landslide")
+    return tmp_path / "data"
+
+
+def problems(folder) -> list[str]:
+    with pytest.raises(LandslideError) as error:
+        check_samples(find_samples(folder), folder)
+    return error.value.files
+
+
+def test_pairs_are_found_in_both_layouts(folder):
+    names = [sample.name for sample in find_samples(folder)]
+    assert len(names) == 16 and names == sorted(names)
+    assert [sample.name for sample in find_samples(folder / "landslide")] == names
+
+
+def test_classes_are_zero_and_one(folder):
+    sample = find_samples(folder)[0]
+    mask = cv2.imread(str(sample.mask), cv2.IMREAD_UNCHANGED)
+    image, classes = sample.read()
+    np.testing.assert_array_equal(classes, mask // 255)
+    np.testing.assert_array_equal(image[..., ::-1], cv2.imread(str(sample.image)))
+
+
+def test_masks_of_zero_and_one_are_taken(folder):
+    sample = find_samples(folder)[0]
+    before = sample.read()[1]
+    cv2.imwrite(str(sample.mask), before)
+    check_samples([sample], folder)
+    np.testing.assert_array_equal(sample.read()[1], before)
+
+
+def test_a_good_folder_has_no_problems_and_counts_its_files(folder):
+    done = []
+    check_samples(find_samples(folder), folder, lambda: done.append(1))
+    assert len(done) == 16
+
+
+def test_pairs_that_are_none_are_all_named(folder):
+    (folder / "landslide/image/synth_0003.png").unlink()
+    (folder / "landslide/mask/synth_0005.png").unlink()
+    (folder / "landslide/mask/synth_0006.png").unlink()
+    with pytest.raises(LandslideError, match="3 files cannot be used") as error:
+        find_samples(folder)
+    assert [line.split(": ")[0].rsplit("/", 2)[1:] for line in error.value.files] == [
+        ["image", "synth_0005.png"],
+        ["image", "synth_0006.png"],
+        ["mask", "synth_0003.png"],
+    ]
+
+
+def test_bad_files_of_every_kind_are_named_at_once(folder):
+    samples = find_samples(folder)
+    samples[0].image.write_bytes(b"not a picture")
+    samples[1].mask.write_bytes(samples[1].mask.read_bytes()[:40])
+    samples[2].mask.write_bytes(b"")
+    cv2.imwrite(str(samples[3].mask), np.zeros((10, 12), np.uint8))
+    soft = cv2.imread(str(samples[4].mask), 0)
+    cv2.imwrite(str(samples[4].mask), cv2.GaussianBlur(soft, (5, 5), 0))
+    cv2.imwrite(str(samples[5].mask), np.dstack([soft, soft // 2, soft]))
+    found = problems(folder)
+    assert len(found) == 6
+    texts = ("not a readable", "not a readable", "not a readable", "12×10", "values 0,", "channel")
+    for sample, text in zip(samples, texts, strict=False):
+        (line,) = [line for line in found if sample.name in line]
+        assert text in line
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda folder: folder / "nowhere", "no such folder"),
+        (lambda folder: folder / "landslide" / "image", "has neither"),
+    ],
+)
+def test_another_folder(folder, make, text):
+    with pytest.raises(LandslideError, match=text):
+        find_samples(make(folder))
+
+
+def test_an_empty_folder(tmp_path):
+    (tmp_path / "image").mkdir()
+    (tmp_path / "mask").mkdir()
+    with pytest.raises(LandslideError, match="holds no images"):
+        find_samples(tmp_path)

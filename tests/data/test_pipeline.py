@@ -1,0 +1,66 @@
+"""Streams: the same for the same seed, each epoch complete, bars ignored."""
+
+import numpy as np
+import pytest
+
+from keras_landslide.data.folder import find_samples
+from keras_landslide.data.letterbox import Letterbox
+from keras_landslide.data.pipeline import evaluation_batches, steps_per_epoch, training_stream
+
+
+@pytest.fixture
+def samples(scenes):
+    return find_samples(scenes)[:10]
+
+
+def stream(samples, **options):
+    defaults = {"image_size": 64, "batch_size": 5, "augmentation": "default", "seed": 0}
+    return training_stream(samples, **{**defaults, **options})
+
+
+def first(samples, batches: int, **options):
+    return [(images.numpy(), labels.numpy()) for images, labels in stream(samples, **options).take(batches)]
+
+
+def equal(one, other) -> bool:
+    return all(
+        np.array_equal(a, b) for left, right in zip(one, other, strict=True) for a, b in zip(left, right, strict=True)
+    )
+
+
+def test_the_same_seed_gives_the_same_stream_whatever_the_parallelism(samples):
+    assert equal(first(samples, 4, num_workers=1), first(samples, 4, num_workers=4))
+    assert not equal(first(samples, 4), first(samples, 4, seed=1))
+
+
+def test_an_epoch_shows_every_sample_once_in_another_order(samples):
+    """Without augmentation a sample is known by its pixels."""
+    letterboxed = [Letterbox(*labels.shape, 64).image_in(image) for image, labels in (s.read() for s in samples)]
+    known = {image.tobytes(): number for number, image in enumerate(letterboxed)}
+    batches = first(samples, 4, augmentation="none")
+    shown = [known[image.astype(np.uint8).tobytes()] for images, _ in batches for image in images]
+    assert sorted(shown[:10]) == sorted(shown[10:]) == list(range(10))
+    assert shown[:10] != shown[10:]
+
+
+def test_a_stream_that_starts_at_a_later_epoch_goes_on_as_the_first_would(samples):
+    assert equal(first(samples, 4)[2:], first(samples, 2, first_epoch=1))
+
+
+def test_samples_per_epoch_repeats_or_cuts(samples):
+    assert steps_per_epoch(samples, 5, 0) == 2
+    assert steps_per_epoch(samples, 5, 25) == 5
+    assert equal(first(samples, 7, samples_per_epoch=25)[5:], first(samples, 2, samples_per_epoch=25, first_epoch=1))
+
+
+def test_evaluation_shows_every_sample_in_order_letterboxed(samples):
+    batches = list(evaluation_batches(samples, image_size=64, batch_size=4))
+    images = np.concatenate([images for images, _ in batches])
+    labels = np.concatenate([labels for _, labels in batches])
+    assert images.shape == (10, 64, 64, 3)
+    for sample, image, truth in zip(samples, images, labels, strict=True):
+        native, native_truth = sample.read()
+        box = Letterbox(*native_truth.shape, 64)
+        np.testing.assert_array_equal(image, box.image_in(native))
+        np.testing.assert_array_equal(truth, box.labels_in(native_truth))
+        assert (truth == 255).sum() == 64 * 64 - box.inner_height * box.inner_width

@@ -1,0 +1,138 @@
+"""What every architecture on every backbone does; a new one is a new row of the tables.
+
+Weights are random, but every batch normalisation has the statistics of a few images: without them the features of deep
+random networks vanish, all answers are 0.5, and any comparison passes.
+"""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_landslide.losses import SegmentationLoss
+from keras_landslide.models import ARCHITECTURES, BACKBONES, DeepLabV3Plus, PSPNet, UNet, build_model, load_model
+from keras_landslide.models.saving import save_weights
+
+SIDES = (64, 97)  # the smallest, and an odd one
+CLASSES = 3
+EXACT = 1e-5
+LIGHT = "mobilenet"  # where one backbone stands for all
+PAIRS = [(architecture, backbone) for architecture in ARCHITECTURES for backbone in BACKBONES]
+
+
+def build(architecture: str, backbone: str, images, sides=SIDES) -> keras.Model:
+    """A model with calibrated batch normalisation: a momentum of zero takes the statistics of one batch as they are."""
+    model = build_model(
+        architecture,
+        backbone,
+        input_shape=(*sides, 3),
+        classes=CLASSES,
+        output_stride=16,
+        backbone_weights=None,
+        batch_normalization_momentum=0.0,
+    )
+    model(images(*(side or 64 for side in sides), count=4, seed=7), training=True)
+    return model
+
+
+def saved(model: keras.Model, folder, **more):
+    """The path of the model's weights file."""
+    architecture, backbone = model.name.split("_", 1)
+    path = folder / "model.weights.h5"
+    description = {"architecture": architecture, "backbone": backbone, "classes": CLASSES, "output_stride": 16}
+    save_weights(model, path, {**description, **more})
+    return path
+
+
+@pytest.mark.parametrize(("architecture", "backbone"), PAIRS)
+def test_probabilities_of_fixed_saved_and_dynamic_model(architecture, backbone, images, difference, tmp_path):
+    model = build(architecture, backbone, images)
+    image = images(*SIDES, count=2).astype("uint8")
+    probabilities = model(image).numpy()
+    assert model.output_shape == (None, *SIDES, CLASSES)
+    assert probabilities.shape == (2, *SIDES, CLASSES)
+    assert probabilities.dtype == "float32"
+    np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
+    assert np.ptp(probabilities[..., 1]) > 0.1
+
+    dynamic = load_model(saved(model, tmp_path))
+    assert dynamic.input_shape == (None, None, None, 3)
+    assert difference(dynamic(image), probabilities) < EXACT
+    assert difference(dynamic(np.roll(image, 1, axis=2)), probabilities) > 100 * EXACT
+    other = images(81, 64)
+    assert dynamic(other).shape == (1, 81, 64, CLASSES)
+
+
+# quick: each architecture and each backbone once
+MIXED = [pytest.param(*pair, marks=[pytest.mark.slow] * ("pspnet" not in pair and LIGHT not in pair)) for pair in PAIRS]
+
+
+@pytest.mark.parametrize(("architecture", "backbone"), MIXED)
+def test_mixed_precision_gives_float32_probabilities(architecture, backbone, images):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build(architecture, backbone, images)
+        probabilities = model(images(*SIDES)).numpy()
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert model.get_layer("backbone").output["stride_16"].dtype == "bfloat16"
+    assert probabilities.dtype == "float32"
+    np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
+    assert np.ptp(probabilities[..., 1]) > 0.1
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_gradient_reaches_every_trainable_weight(architecture, images):
+    tensorflow = pytest.importorskip("tensorflow")
+    model = build(architecture, LIGHT, images)
+    labels = np.random.default_rng(0).integers(0, CLASSES, (2, *SIDES))
+    with tensorflow.GradientTape() as tape:
+        loss = SegmentationLoss((1.0,) * CLASSES)(labels, model(images(*SIDES, count=2), training=True))
+    gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
+    unreached = [
+        weight.path
+        for weight, gradient in zip(model.trainable_weights, gradients, strict=True)
+        if gradient is None or not np.any(gradient)
+    ]
+    assert not unreached
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_step_with_a_frozen_backbone_leaves_it_bit_for_bit(architecture, images):
+    model = build(architecture, LIGHT, images)
+    backbone = model.get_layer("backbone")
+    backbone.trainable = False
+    kept, head = backbone.get_weights(), model.get_layer("head").get_weights()[0]
+    model.compile(keras.optimizers.Adam(1e-3), SegmentationLoss((1.0,) * CLASSES), run_eagerly=True)
+    labels = np.random.default_rng(0).integers(0, CLASSES, (2, *SIDES))
+    model.train_on_batch(images(*SIDES, count=2), labels)
+    assert all(np.array_equal(*pair) for pair in zip(kept, backbone.get_weights(), strict=True))
+    assert not np.array_equal(head, model.get_layer("head").get_weights()[0])
+    backbone.trainable = True  # the control: unfrozen, the same step changes it
+    model.compile(keras.optimizers.Adam(1e-3), SegmentationLoss((1.0,) * CLASSES), run_eagerly=True)
+    model.train_on_batch(images(*SIDES, count=2), labels)
+    assert not any(np.array_equal(*pair) for pair in zip(kept, backbone.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize(
+    "architecture", [pytest.param(name, marks=[pytest.mark.slow] * (name != "pspnet")) for name in ARCHITECTURES]
+)
+def test_a_dynamic_model_predicts_and_fits_at_any_size(architecture, images, difference):
+    model = build(architecture, LIGHT, images, sides=(None, None))
+    for sides in [(64, 64), (97, 66), (80, 113)]:
+        image = images(*sides)
+        assert difference(model.predict(image, verbose=0), model(image)) < EXACT
+    model.compile(keras.optimizers.Adam(1e-3), SegmentationLoss((1.0,) * CLASSES), jit_compile=False)
+    for sides in [(64, 64), (97, 66)]:
+        labels = np.random.default_rng(0).integers(0, CLASSES, (2, *sides))
+        history = model.fit(images(*sides, count=2), labels, verbose=0).history
+        assert np.isfinite(history["loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("builder", "architecture"), [(UNet, "unet"), (DeepLabV3Plus, "deeplabv3plus"), (PSPNet, "pspnet")]
+)
+def test_builders_by_name_take_the_options_of_build_model(builder, architecture):
+    model = builder(LIGHT, input_shape=(64, None, 3), classes=4, backbone_weights=None)
+    assert model.name == f"{architecture}_{LIGHT}"
+    assert model.output_shape == (None, 64, None, 4)

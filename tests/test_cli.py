@@ -1,0 +1,190 @@
+"""Mistakes end in one clear sentence, exit code 2 and nothing written; help and import load no TensorFlow."""
+
+import shutil
+import subprocess
+import sys
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+
+from keras_landslide.cli import main
+from keras_landslide.data.synthetic import write_dataset
+
+
+@pytest.fixture
+def folder(scenes, tmp_path):
+    shutil.copytree(scenes, tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def best(tiny_run):
+    return tiny_run / "best.weights.h5"
+
+
+def train(folder, out, *more):
+    return [
+        "train",
+        "--experiment",
+        "pspnet_mobilenet_v2",
+        "--data",
+        folder,
+        "--out",
+        out,
+        "--backbone-weights",
+        "none",
+        *more,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "required"),
+        (["tarin"], "invalid choice: 'tarin'"),
+        (["train", "--data", "x", "--out", "y", "--experimet", "z"], "unrecognized arguments: --experimet"),
+        (["train", "--data", "x"], "required: --out"),
+        (["train", "--data", "x", "--out", "y", "--experiment", "pspnet_resnet"], "did you mean 'pspnet_resnet50'"),
+        (["train", "--data", "x", "--out", "y", "--preset", "gpu"], "Choose from: paper, cpu"),
+        (["train", "--data", "x", "--out", "y", "--augmentation", "string"], "did you mean 'strong'"),
+        (["train", "--data", "x", "--out", "y", "--image-size", "ten"], "invalid int value: 'ten'"),
+        (
+            ["train", "--data", "x", "--out", "y", "--image-size", "32"],
+            "--image-size 32 is not possible; give 64 or more",
+        ),
+        (["train", "--data", "x", "--out", "y", "--class-weights", "1"], "one weight of 0 or more for each of the 2"),
+        (["train", "--data", "x", "--out", "y", "--unfrozen-learning-rate", "-1"], "between 0 and 1"),
+        (["evaluate", "--weights", "nowhere.weights.h5", "--data", "x"], "nowhere.weights.h5: no such weights file"),
+        (["predict", "--weights", "nowhere.weights.h5", "--out", "y", "nothing.png"], "nothing.png: no such file"),
+    ],
+)
+def test_mistakes_in_the_command_itself(fails, arguments, text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert text in fails(*arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_folder(fails, tmp_path):
+    assert "no such folder" in fails(*train(tmp_path / "nowhere", tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_bad_files_are_named_and_nothing_is_written(fails, folder, tmp_path):
+    images, masks = folder / "landslide" / "image", folder / "landslide" / "mask"
+    (images / "synth_0001.png").write_bytes(b"no picture")
+    cv2.imwrite(str(masks / "synth_0002.png"), np.zeros((9, 9), np.uint8))
+    cv2.imwrite(str(masks / "synth_0003.png"), np.arange(100, dtype=np.uint8).reshape(10, 10))
+    error = fails(*train(folder, tmp_path / "out"))
+    assert "3 files cannot be used" in error
+    assert all(f"synth_000{number}.png" in error for number in (1, 2, 3))
+    (masks / "synth_0004.png").unlink()
+    (images / "synth_0005.png").unlink()
+    error = fails(*train(folder, tmp_path / "out"))
+    assert "synth_0004.png: has no mask" in error and "synth_0005.png: has no image" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_split(fails, best, tmp_path):
+    write_dataset(tmp_path / "two", 2, size=64)
+    assert "train part of split auto has no image" in fails(*train(tmp_path / "two", tmp_path / "out"))
+    error = fails("evaluate", "--weights", best, "--data", tmp_path / "two", "--split", "paper510")
+    assert "None of the 510 images of split paper510 is here" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_in_use_or_that_cannot_be_written(fails, best, folder, tmp_path):
+    used = tmp_path / "used"
+    used.mkdir()
+    (used / "thesis.txt").write_text("mine")
+    assert "add --overwrite" in fails(*train(folder, used))
+    assert "add --overwrite" in fails("predict", "--weights", best, folder / "landslide" / "image", "--out", used)
+    assert [path.name for path in used.iterdir()] == ["thesis.txt"]
+    below_a_file = used / "thesis.txt" / "out"
+    assert "cannot be written" in fails(*train(folder, below_a_file))
+    assert "cannot be written" in fails(
+        "evaluate", "--weights", best, "--data", folder, "--json", below_a_file / "x.json"
+    )
+
+
+def test_a_truncated_weights_file(fails, best, folder, tmp_path):
+    broken = tmp_path / "broken.weights.h5"
+    for share in (0.02, 0.5, 0.95):
+        broken.write_bytes(best.read_bytes()[: int(share * best.stat().st_size)])
+        assert f"{broken}: is damaged" in fails("evaluate", "--weights", broken, "--data", folder)
+    broken.write_text("hello")
+    assert "is damaged or not an HDF5 file" in fails("evaluate", "--weights", broken, "--data", folder)
+
+
+def test_weights_of_another_model(fails, best, folder, tmp_path):
+    foreign = tmp_path / "foreign.weights.h5"
+    with h5py.File(foreign, "w") as file:
+        file.create_group("layers")
+    assert "does not say which model" in fails("evaluate", "--weights", foreign, "--data", folder)
+    other = tmp_path / "other.weights.h5"
+    shutil.copy(best, other)
+    with h5py.File(other, "r+") as file:
+        text = file.attrs["keras_landslide"].replace('"classes": 2', '"classes": 3', 1)
+        file.attrs["keras_landslide"] = text
+    error = fails("evaluate", "--weights", other, "--data", folder)
+    assert "of another model" in error and "head: the file has 1×1×80×2 2, the model needs 1×1×80×3 3" in error
+
+
+def test_backbone_weights_that_are_not_there(fails, folder, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    missing = tmp_path / "mine.weights.h5"
+    arguments = ["train", "--experiment", "pspnet_mobilenet_v2", "--data", folder, "--out", out, "--image-size", "64"]
+    assert f"{missing}: no such weights file" in fails(*arguments, "--backbone-weights", missing)
+
+    def offline(*_, **__):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("keras.utils.get_file", offline)
+    monkeypatch.setattr("keras.src.applications.mobilenet_v2.file_utils.get_file", offline)
+    error = fails(*arguments)
+    assert "put mobilenet_v2.weights.h5 into a folder and set KERAS_LANDSLIDE_BACKBONES to it" in error
+    monkeypatch.setenv("KERAS_LANDSLIDE_BACKBONES", str(tmp_path / "nowhere"))
+    assert "which does not exist" in fails(*arguments)
+    assert not out.exists()
+
+
+def test_unreadable_images_to_predict_are_all_named(fails, best, folder, tmp_path):
+    images = folder / "landslide" / "image"
+    for number in (2, 7):
+        (images / f"synth_000{number}.png").write_bytes(b"no picture")
+    error = fails("predict", "--weights", best, images, "--out", tmp_path / "out")
+    assert "synth_0002.png" in error and "synth_0007.png" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_loss_that_is_no_number_fails_with_1_and_keeps_the_good_weights(folder, tmp_path, capsys, monkeypatch):
+    from keras_landslide.losses import SegmentationLoss
+
+    monkeypatch.setattr(SegmentationLoss, "_mean", lambda self, terms, valid: terms[0, 0, 0] * float("nan"))
+    more = (
+        "--image-size 64 --output-stride 16 --frozen-epochs 1 --unfrozen-epochs 0 --frozen-batch-size 4 --eager".split()
+    )
+    assert main([str(part) for part in train(folder, tmp_path / "out", *more)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("keras-landslide: The loss stopped being a number") and error.count("\n") == 1
+
+
+def test_control_c_is_130(monkeypatch, folder, tmp_path):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_landslide.training.train", stop)
+    assert main([str(part) for part in train(folder, tmp_path / "out")]) == 130
+
+
+def test_import_and_help_load_no_tensorflow():
+    code = (
+        "import sys, keras_landslide\nfrom keras_landslide.cli import main\n"
+        "for arguments in (['--help'], ['train', '--help'], ['predict', '--help']): assert main(arguments) == 0\n"
+        "loaded = [name for name in ('tensorflow', 'keras', 'matplotlib') if name in sys.modules]\n"
+        "assert not loaded, loaded"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "examples:" in done.stdout

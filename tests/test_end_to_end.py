@@ -1,0 +1,159 @@
+"""Train, evaluate and predict through the command line, on a tiny data set."""
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import keras_landslide
+from keras_landslide.cli import main
+from keras_landslide.data.folder import find_samples
+from keras_landslide.data.splits import split_samples
+from keras_landslide.models import read_description
+from keras_landslide.runs import read_history
+
+SCORE_KEYS = ["images", "labels", "split", "subset", "confusion", "miou", "mean_recall", "mean_precision"]
+CLASS_KEYS = {"precision", "recall", "iou", "f1"}
+
+
+@pytest.fixture
+def best(tiny_run) -> str:
+    return str(tiny_run / "best.weights.h5")
+
+
+def evaluated(best, scenes, tmp_path, subset="test", *more) -> dict:
+    file = tmp_path / "scores.json"
+    arguments = ["evaluate", "--weights", best, "--data", str(scenes), "--subset", subset, "--json", str(file), *more]
+    assert main(arguments) == 0
+    return json.loads(file.read_text())
+
+
+def test_a_run_folder_is_complete(tiny_run):
+    files = {path.relative_to(tiny_run).as_posix() for path in tiny_run.rglob("*") if path.is_file()}
+    assert files == {
+        "settings.json",
+        "history.csv",
+        "curves.png",
+        "best.weights.h5",
+        "last/last.weights.h5",
+        "scores.json",
+    }
+    history = read_history(tiny_run)
+    assert [(line["epoch"], line["phase"]) for line in history] == [(1, "frozen"), (2, "unfrozen"), (3, "unfrozen")]
+    settings = json.loads((tiny_run / "settings.json").read_text())
+    assert settings["settings"]["image_size"] == 64
+    assert settings["departures_from_paper"]["output_stride"] == [16, 8]
+
+
+def test_the_weights_describe_themselves(tiny_run, best, scenes):
+    description = read_description(best)
+    assert (description["architecture"], description["backbone"], description["classes"]) == (
+        "pspnet",
+        "mobilenet_v2",
+        2,
+    )
+    split = split_samples(find_samples(scenes), "auto")
+    assert description["data"] == {
+        "split": "auto",
+        "labels": "original",
+        "trained_on": [sample.name for sample in split.subset("train")],
+    }
+    assert description["scores"] == max(read_history(tiny_run), key=lambda line: line["val_miou"])
+
+
+def test_evaluate_writes_the_agreed_keys_and_the_sums_agree(best, scenes, tmp_path, capsys):
+    scores = evaluated(best, scenes, tmp_path)
+    assert list(scores) == [*SCORE_KEYS, "background", "landslide", "per_image"]
+    assert set(scores["background"]) == set(scores["landslide"]) == CLASS_KEYS
+    total = np.sum(list(scores["per_image"].values()), axis=0)
+    assert total.tolist() == scores["confusion"]
+    samples = split_samples(find_samples(scenes), "auto").subset("test")
+    assert total.sum() == sum(sample.read()[1].size for sample in samples)
+    (tn, fp), (fn, tp) = scores["confusion"]
+    assert scores["miou"] == pytest.approx((tn / (tn + fp + fn) + tp / (tp + fp + fn)) / 2)
+    printed = capsys.readouterr().out
+    assert f"{100 * scores['miou']:.2f}" in printed and "89.11" in printed  # the paper's line beside ours
+
+
+def test_evaluated_twice_and_through_predicted_masks_the_counts_are_the_same(best, scenes, tmp_path):
+    first = evaluated(best, scenes, tmp_path, "train")
+    assert evaluated(best, scenes, tmp_path, "train") == first
+    samples = split_samples(find_samples(scenes), "auto").subset("train")
+    images = [str(sample.image) for sample in reversed(samples)]  # the order must not matter
+    assert main(["predict", "--weights", best, *images, "--out", str(tmp_path / "out")]) == 0
+    for sample in samples:
+        predicted = cv2.imread(str(tmp_path / "out" / "masks" / f"{sample.name}.png"), cv2.IMREAD_UNCHANGED)
+        truth = cv2.imread(str(sample.mask), cv2.IMREAD_UNCHANGED)
+        assert set(np.unique(predicted)) <= {0, 255}
+        counted = [[int(((truth == t) & (predicted == p)).sum()) for p in (0, 255)] for t in (0, 255)]
+        assert counted == first["per_image"][sample.name]
+
+
+def test_the_table_of_predictions_counts_the_masks(best, scenes, tmp_path):
+    assert (
+        main(["predict", "--weights", best, str(scenes / "landslide" / "image"), "--out", str(tmp_path / "out")]) == 0
+    )
+    with (tmp_path / "out" / "predictions.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 16
+    for line in lines:
+        mask = cv2.imread(str(tmp_path / "out" / line["mask"]), cv2.IMREAD_UNCHANGED)
+        assert mask.shape == (int(line["height"]), int(line["width"]))
+        assert int(line["landslide_pixels"]) == (mask == 255).sum()
+        assert float(line["landslide_share"]) == pytest.approx((mask == 255).mean(), abs=1e-6)
+        assert (tmp_path / "out" / "overlays" / Path(line["mask"]).name).is_file()
+
+
+def test_load_model_needs_nothing_but_the_file_and_takes_any_size(best):
+    model = keras_landslide.load_model(best)
+    for height, width in ((64, 64), (97, 130)):
+        probabilities = model.predict(np.zeros((1, height, width, 3), np.uint8), verbose=0)
+        assert probabilities.shape == (1, height, width, 2)
+        assert probabilities.dtype == np.float32
+        np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
+
+
+def test_averaging_flips_makes_the_answer_the_same_for_the_mirror_image(best, scenes):
+    from keras_landslide.prediction import native_probabilities
+
+    model = keras_landslide.load_model(best)
+    image = find_samples(scenes)[0].read()[0][:48, :48]  # a square has no bars, which may differ by a pixel
+    plain, mirrored = native_probabilities(model, [image, image[:, ::-1]], 64)
+    assert np.abs(plain - mirrored[:, ::-1]).max() > 1e-3
+    plain, mirrored = native_probabilities(model, [image, image[:, ::-1]], 64, average_flips=True)
+    np.testing.assert_allclose(plain, mirrored[:, ::-1], atol=1e-4)
+
+
+def test_training_weights_hold_no_optimizer_and_an_epoch_is_saved_as_it_was(tiny_run):
+    import h5py
+
+    with h5py.File(tiny_run / "last" / "last.weights.h5") as file:
+        assert "optimizer" not in file
+    assert read_description(tiny_run / "last" / "last.weights.h5")["scores"]["epoch"] == 3
+
+
+def test_real_images_train_a_few_steps(bijie, imagenet, tmp_path, monkeypatch, capsys):
+    """The whole way on the real folder, cut short: ImageNet start, a handful of the paper's images."""
+    import dataclasses
+
+    import keras_landslide.cli as cli
+    from keras_landslide.training import train
+
+    monkeypatch.setenv("KERAS_LANDSLIDE_BACKBONES", str(imagenet))
+
+    def few(settings, split, *arguments, **options):
+        part = {name: samples[:8] for name, samples in split.subsets.items()}
+        return train(settings, dataclasses.replace(split, subsets=part), *arguments, **options)
+
+    monkeypatch.setattr("keras_landslide.training.train", few)
+    arguments = (
+        "train --experiment pspnet_mobilenet_v2 --preset cpu --split paper510 --image-size 96 --unfrozen-epochs 0"
+    )
+    arguments += " --frozen-epochs 6 --frozen-batch-size 4 --frozen-learning-rate 0.003"
+    assert cli.main([*arguments.split(), "--data", str(bijie), "--out", str(tmp_path / "run")]) == 0
+    history = read_history(tmp_path / "run")
+    assert history[-1]["loss"] < 0.8 * history[0]["loss"]
+    assert "413 train, 46 val, 51 test" in capsys.readouterr().out

@@ -1,0 +1,62 @@
+"""Table 4 stands in the defaults; presets differ where they say so."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from keras_landslide.errors import LandslideError
+from keras_landslide.settings import PRESETS, Settings, preset
+
+TABLE_4 = {
+    "image_size": 473,
+    "classes": 2,
+    "output_stride": 8,
+    "frozen_epochs": 50,
+    "unfrozen_epochs": 100,
+    "frozen_learning_rate": 1e-4,
+    "frozen_batch_size": 8,
+    "unfrozen_batch_size": 4,
+    "unfrozen_learning_rate": 1e-5,
+    "focal": True,
+    "dice": True,
+    "eager": False,
+    "early_stopping": True,
+    "class_weights": (1.0, 2.0),
+}
+
+
+def test_the_paper_preset_is_table_4():
+    settings = dataclasses.asdict(preset("paper"))
+    assert {name: settings[name] for name in TABLE_4} == TABLE_4
+    assert preset("paper").departures_from_paper() == {}
+
+
+def test_the_cpu_preset_lists_each_departure():
+    assert set(preset("cpu", seed=7).departures_from_paper()) == set(PRESETS["cpu"])
+
+
+def test_every_setting_is_a_flag():
+    done = subprocess.run(
+        [sys.executable, "-c", "from keras_landslide.cli import run; run()", "train", "--help"],
+        capture_output=True,
+        text=True,
+    )
+    for field in dataclasses.fields(Settings):
+        assert f"--{field.name.replace('_', '-')}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"image_size": 63}, "--image-size 63"),
+        ({"frozen_epochs": 0, "unfrozen_epochs": 0}, "No epochs to train"),
+        ({"class_weights": (1.0, 2.0, 3.0)}, "--class-weights 1.0 2.0 3.0"),
+        ({"learning_rate_schedule": "cosin"}, "did you mean 'cosine'"),
+        ({"frozen_learning_rate": 1.5}, "--frozen-learning-rate 1.5"),
+    ],
+)
+def test_impossible_values_are_refused(change, text):
+    with pytest.raises(LandslideError, match=text):
+        Settings(**change)
