@@ -145,7 +145,9 @@ def _add_split(parser, default: str | None) -> None:
 
 
 def _add_weights(parser) -> None:
-    parser.add_argument("--weights", required=True, metavar="FILE", help="a .weights.h5 that train wrote")
+    parser.add_argument(
+        "--weights", required=True, metavar="FILE", help="a .weights.h5 that train wrote, or the name of a shipped one"
+    )
     parser.add_argument(
         "--image-size", type=int, metavar="N", help="side of the model's input; default: that of training"
     )
@@ -291,7 +293,9 @@ def _described(options) -> tuple[dict, int]:
     """What the weights say of themselves, and the input size to use."""
     _load_tensorflow()
     from .models import read_description
+    from .models.saving import weights_file
 
+    options.weights = weights_file(options.weights)
     description = read_description(options.weights)
     size = options.image_size or description["image_size"]
     if size < 64:
@@ -307,7 +311,10 @@ def _say(line: str) -> None:
 
 
 def _load_tensorflow() -> None:
-    """Import TensorFlow without its notices about what the machine lacks."""
+    """Import TensorFlow without its notices about what the machine lacks, and let it keep its memory."""
+    from .memory import keep_freed_memory
+
+    keep_freed_memory()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _standard_error_closed():
         import tensorflow  # noqa: F401

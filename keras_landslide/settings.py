@@ -49,6 +49,7 @@ class Settings:
     batch_normalization_momentum: float | None = _setting(
         None, "of every batch normalisation; none for the networks' own"
     )
+    aux_branch: bool = _setting(False, "PSPNet: train an auxiliary branch beside the decoder")
     seed: int = _setting(0, "of everything random")
 
     def __post_init__(self):

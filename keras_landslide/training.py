@@ -17,11 +17,12 @@ from .io import free_folder, progress, write_json
 from .losses import SegmentationLoss
 from .memory import keep_freed_memory
 from .metrics import MeanIoU
-from .models import build_model
+from .models import build_model, load_model
 from .models.saving import load_weights
 from .runs import Run
 from .settings import Settings
 
+AUXILIARY_WEIGHT = 0.4  # of the auxiliary branch's loss, as PSPNet's authors have it (Zhao et al. 2017)
 # A training step in forward passes of the same batch, measured on two cores for PSPNet (MobileNetV2): the backward
 # pass of what is trained costs twice its forward pass, batch normalisation on batch statistics the rest.
 FORWARDS_PER_STEP = {"frozen": 1.3, "unfrozen": 4.0}
@@ -85,8 +86,9 @@ def train(
         if run.history:
             load_weights(model, run.best_weights)
         _fit(model, settings, phase, train_samples, val_samples, run, report)
-    load_weights(model, run.best_weights)
-    scores = evaluate(model, val_samples, image_size=settings.image_size, split=split.name, subset="val")
+    scores = evaluate(
+        load_model(run.best_weights), val_samples, image_size=settings.image_size, split=split.name, subset="val"
+    )
     write_json(run.scores, scores.to_json())
     learning_curves(run.history, run.curves, f"{settings.architecture} on {settings.backbone}, seed {settings.seed}")
     return run
@@ -101,6 +103,7 @@ def new_model(settings: Settings) -> keras.Model:
         input_shape=(settings.image_size, settings.image_size, 3),
         classes=settings.classes,
         output_stride=settings.output_stride,
+        aux_branch=settings.aux_branch,
         backbone_weights=None if weights in (None, "none") else weights,
         batch_normalization_momentum=settings.batch_normalization_momentum,
     )
@@ -109,13 +112,7 @@ def new_model(settings: Settings) -> keras.Model:
 def _fit(model, settings: Settings, phase: Phase, train_samples, val_samples, run: Run, report) -> None:
     model.get_layer("backbone").trainable = phase.trainable_backbone
     steps = steps_per_epoch(train_samples, phase.batch_size, settings.samples_per_epoch)
-    model.compile(
-        optimizer=keras.optimizers.Adam(_learning_rate(settings, phase, steps)),
-        loss=SegmentationLoss(settings.class_weights, focal=settings.focal, dice=settings.dice),
-        metrics=[MeanIoU(settings.classes)],
-        run_eagerly=settings.eager,
-        jit_compile=False,  # XLA on a CPU is several times slower
-    )
+    _compile(model, settings, keras.optimizers.Adam(_learning_rate(settings, phase, steps)))
     stream = training_stream(
         train_samples,
         image_size=settings.image_size,
@@ -127,6 +124,8 @@ def _fit(model, settings: Settings, phase: Phase, train_samples, val_samples, ru
         num_workers=settings.num_workers,
     )
     validation = evaluation_batches(val_samples, image_size=settings.image_size, batch_size=phase.batch_size)
+    if settings.aux_branch:
+        stream, validation = stream.map(_for_both_outputs), validation.map(_for_both_outputs)
     report(f"{phase.name.capitalize()} phase: {phase.epochs} epochs of {steps} steps, batch {phase.batch_size}.")
     model.fit(
         stream,
@@ -138,11 +137,25 @@ def _fit(model, settings: Settings, phase: Phase, train_samples, val_samples, ru
         shuffle=False,  # the stream is shuffled already
         verbose=0,
     )
-    if not run.history or not np.isfinite(run.history[-1]["loss"]):
-        raise FloatingPointError(
-            f"The loss stopped being a number in the {phase.name} phase; try a lower learning rate. The last good "
-            f"weights are {run.best_weights}."
-        )
+
+
+def _compile(model: keras.Model, settings: Settings, optimizer: keras.optimizers.Optimizer) -> None:
+    def loss():
+        return SegmentationLoss(settings.class_weights, focal=settings.focal, dice=settings.dice)
+
+    options = {"loss": loss(), "metrics": [MeanIoU(settings.classes)]}
+    if settings.aux_branch:
+        options = {
+            "loss": {"probabilities": loss(), "auxiliary": loss()},
+            "loss_weights": {"probabilities": 1.0, "auxiliary": AUXILIARY_WEIGHT},
+            "metrics": {"probabilities": [MeanIoU(settings.classes)]},
+        }
+    # XLA on a CPU is several times slower
+    model.compile(optimizer, run_eagerly=settings.eager, jit_compile=False, **options)
+
+
+def _for_both_outputs(images, labels):
+    return images, {"probabilities": labels, "auxiliary": labels}
 
 
 def _learning_rate(settings: Settings, phase: Phase, steps: int):
@@ -157,7 +170,11 @@ def callbacks(settings: Settings, phase: Phase, run: Run, report, steps: int) ->
     if settings.early_stopping:
         watching.append(
             keras.callbacks.EarlyStopping(
-                "val_miou", mode="max", patience=settings.patience, restore_best_weights=True, verbose=0
+                "val_probabilities_miou" if settings.aux_branch else "val_miou",
+                mode="max",
+                patience=settings.patience,
+                restore_best_weights=True,
+                verbose=0,
             )
         )
     return watching
@@ -184,12 +201,18 @@ class _EpochEnd(keras.callbacks.Callback):
         self.started = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
+        if not np.isfinite(logs["loss"]):
+            kept = f" The last good weights are {self.run.best_weights}." if self.run.history else ""
+            raise FloatingPointError(
+                f"The loss stopped being a number in epoch {epoch + 1}; try a lower learning rate.{kept}"
+            )
         line = {
             "epoch": epoch + 1,
             "phase": self.phase.name,
             "seconds": round(time.monotonic() - self.started, 1),
             "learning_rate": float(np.asarray(self.model.optimizer.learning_rate)),
-            **{name: round(float(value), 6) for name, value in logs.items()},
+            # with two outputs Keras names the metric after the first
+            **{name.replace("probabilities_miou", "miou"): round(float(value), 6) for name, value in logs.items()},
         }
         self.run.end_epoch(self.model, line)
         self.report(

@@ -158,7 +158,7 @@ def test_unreadable_images_to_predict_are_all_named(fails, best, folder, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
-def test_a_loss_that_is_no_number_fails_with_1_and_keeps_the_good_weights(folder, tmp_path, capsys, monkeypatch):
+def test_a_loss_that_is_no_number_fails_with_1_and_saves_no_such_weights(folder, tmp_path, capsys, monkeypatch):
     from keras_landslide.losses import SegmentationLoss
 
     monkeypatch.setattr(SegmentationLoss, "_mean", lambda self, terms, valid: terms[0, 0, 0] * float("nan"))
@@ -168,6 +168,7 @@ def test_a_loss_that_is_no_number_fails_with_1_and_keeps_the_good_weights(folder
     assert main([str(part) for part in train(folder, tmp_path / "out", *more)]) == 1
     error = capsys.readouterr().err
     assert error.startswith("keras-landslide: The loss stopped being a number") and error.count("\n") == 1
+    assert not list((tmp_path / "out").rglob("*.h5"))
 
 
 def test_control_c_is_130(monkeypatch, folder, tmp_path):

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
+from .saving import layers_with_weights
+
 
 def calibrate_batch_normalization(model: keras.Model, batches: Iterable[np.ndarray]) -> None:
     """Set the moving statistics of every batch normalisation to their mean over `batches` of `(N, H, W, 3)` RGB 0–255.
@@ -12,11 +14,7 @@ def calibrate_batch_normalization(model: keras.Model, batches: Iterable[np.ndarr
     A network that starts from random weights still has the initial statistics, mean 0 and variance 1, which fit no
     layer: at inference its features vanish with depth, and a frozen phase would train on nothing.
     """
-    layers = [
-        layer
-        for layer in model._flatten_layers(include_self=False, recursive=True)
-        if isinstance(layer, keras.layers.BatchNormalization)
-    ]
+    layers = [layer for layer in layers_with_weights(model) if isinstance(layer, keras.layers.BatchNormalization)]
     momenta = [layer.momentum for layer in layers]
     try:
         for number, batch in enumerate(batches):

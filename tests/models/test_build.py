@@ -65,6 +65,24 @@ def test_output_stride_is_that_of_the_last_features_but_for_unet(architecture, o
     assert shape == (None, side, side, 1024)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "backbone", "channels"),
+    [
+        (
+            "unet",
+            "mobilenet",
+            {"join_1": 1024 + 512, "join_4": 128 + 64, "decoder_4_2_relu": 64, "decoder_5_2_relu": 64},
+        ),
+        ("unet", "vgg16", {"join_1": 512 + 512, "join_4": 128 + 64, "decoder_1_1_relu": 512, "decoder_4_2_relu": 64}),
+        ("deeplabv3plus", "mobilenet", {"branches": 5 * 256, "with_fine": 256 + 48, "decoder_2_pointwise_relu": 256}),
+        ("pspnet", "mobilenet", {"pyramid": 1024 + 4 * 256, "dropout": 256}),
+    ],
+)
+def test_decoders_have_the_widths_of_the_paper(architecture, backbone, channels):
+    model = build_model(architecture, **{**LIGHT, "backbone": backbone})
+    assert {name: model.get_layer(name).output.shape[-1] for name in channels} == channels
+
+
 REFUSED = {
     "Unknown architecture 'pspnett'; did you mean 'pspnet'? Choose from: unet": {"architecture": "pspnett"},
     "Unknown backbone 'vgg'; did you mean 'vgg16'? Choose from: vgg16, resnet50": {"backbone": "vgg"},

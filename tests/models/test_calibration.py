@@ -7,6 +7,7 @@ import pytest
 from keras_landslide.data.synthetic import mountain_scene
 from keras_landslide.models import build_model
 from keras_landslide.models.calibration import calibrate_batch_normalization
+from keras_landslide.models.saving import layers_with_weights
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def test_inference_agrees_with_batch_statistics_only_after_calibration(images):
     keras.utils.set_random_seed(0)
     model = build_model("pspnet", "mobilenet_v2", input_shape=(64, 64, 3), backbone_weights=None)
     features = keras.Model(model.input, model.get_layer("fuse_bn").output)
-    momenta = [layer.momentum for layer in model._flatten_layers() if hasattr(layer, "momentum")]
+    momenta = _momenta(model)
     uncalibrated = model.get_weights()
     wanted = np.asarray(features(images, training=True))
     model.set_weights(uncalibrated)
@@ -30,7 +31,11 @@ def test_inference_agrees_with_batch_statistics_only_after_calibration(images):
     assert np.std(wanted) > 0.5  # the features are alive
     assert np.abs(after - wanted).max() < 0.01 * largest
     assert np.abs(before - wanted).max() > 0.5 * largest
-    assert [layer.momentum for layer in model._flatten_layers() if hasattr(layer, "momentum")] == momenta
+    assert _momenta(model) == momenta
+
+
+def _momenta(model):
+    return [layer.momentum for layer in layers_with_weights(model) if hasattr(layer, "momentum")]
 
 
 def test_several_batches_are_averaged():

@@ -85,6 +85,8 @@ def test_mixed_precision_gives_float32_probabilities(architecture, backbone, ima
 def test_a_gradient_reaches_every_trainable_weight(architecture, images):
     tensorflow = pytest.importorskip("tensorflow")
     model = build(architecture, LIGHT, images)
+    fixed = {weight.name for weight in model.non_trainable_weights}
+    assert fixed <= {"moving_mean", "moving_variance", "seed_generator_state"}
     labels = np.random.default_rng(0).integers(0, CLASSES, (2, *SIDES))
     with tensorflow.GradientTape() as tape:
         loss = SegmentationLoss((1.0,) * CLASSES)(labels, model(images(*SIDES, count=2), training=True))
