@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .errors import LandslideError
+from .errors import LandslideError, exit_code
 from .settings import PRESETS, Settings, flag, preset
 
 EXAMPLES = {
@@ -40,27 +40,14 @@ def run() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 the run failed, 2 a mistake to mend, 130 Ctrl-C."""
+    """Run one command and return its exit code (see `errors.exit_code`)."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    try:
+
+    def call() -> None:
         options = _parser().parse_args(arguments)
         options.command(options)
-    except LandslideError as error:
-        print(f"keras-landslide: {error}", file=sys.stderr)
-        return 2
-    except (FloatingPointError, OSError, MemoryError) as error:
-        print(f"keras-landslide: {_one_line(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("keras-landslide: stopped.", file=sys.stderr)
-        return 130
-    except SystemExit as stop:  # argparse after --help and --version
-        return int(stop.code or 0)
-    return 0
 
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return exit_code(call)
 
 
 def _parser() -> argparse.ArgumentParser:

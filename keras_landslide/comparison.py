@@ -72,6 +72,7 @@ def table5_line(row: Row, content: dict) -> str:
     epochs = len(content["history"])
     cores = content["machine"]["cores"]
     how = f"{settings['image_size']} px, {epochs} epochs, {content['minutes']:.0f} min on {cores} cores"
+    how += f"; validation mIoU {100 * content['validation']['miou']:.1f}"
     paper = f"{row.miou:.2f} / {row.recall:.2f} / {row.precision:.2f}" if row.miou else "–"
     return f"| {row.title} | {paper} | {ours} | {how} |"
 

@@ -1,7 +1,8 @@
-"""The one exception that a user can mend."""
+"""The one exception that a user can mend, and how mistakes and failures end a program."""
 
 import difflib
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 
 
 class LandslideError(ValueError):
@@ -32,3 +33,25 @@ def unknown_name(kind: str, received: object, choices: Iterable[str]) -> Landsli
     near = difflib.get_close_matches(str(received), choices, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else "."
     return LandslideError(f"Unknown {kind} '{received}'{hint} Choose from: {', '.join(choices)}.")
+
+
+def exit_code(call: Callable[[], object]) -> int:
+    """Run `call` and return the program's exit code: 0 done, 1 the run failed, 2 a mistake to mend, 130 Ctrl-C.
+
+    For all but 0 standard error has one line that begins `keras-landslide: `, followed by one indented line a file
+    where several are meant.
+    """
+    try:
+        call()
+    except LandslideError as error:
+        print(f"keras-landslide: {error}", file=sys.stderr)
+        return 2
+    except (FloatingPointError, OSError, MemoryError) as error:
+        print(f"keras-landslide: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("keras-landslide: stopped.", file=sys.stderr)
+        return 130
+    except SystemExit as stop:  # argparse after --help and --version
+        return int(stop.code or 0)
+    return 0

@@ -5,15 +5,18 @@ import dataclasses
 import datetime
 import os
 import platform
+import sys
 from importlib import metadata
 from pathlib import Path
 
 from .comparison import report_lines
 from .data.folder import check_samples, find_samples
 from .data.splits import Split, split_samples
+from .errors import exit_code
 from .evaluation import evaluate
 from .io import progress, read_json, write_json
 from .models import load_model, read_description
+from .paper import Row
 from .paper import row as row_named
 from .runs import read_history
 from .settings import preset
@@ -23,37 +26,43 @@ QUICK = {"image_size": 64, "frozen_epochs": 1, "unfrozen_epochs": 1, "frozen_bat
 QUICK_SAMPLES = 8
 
 
-def main(row: str, description: str, arguments=None) -> dict:
-    """Train the row called `row`, score its test part once, and write `results/<row>.json`; returns its content.
+def main(row: str, description: str, arguments=None) -> None:
+    """Train the row called `row`, score its test part once, write `results/<row>.json`, and end the program.
 
     A finished run folder is scored without training again. `--quick` shows on a few images that the way is open, and
-    wants an `--out` and a `--results` of its own.
+    wants an `--out` and a `--results` of its own. Exit codes are those of the command line.
     """
+    options = _options(row, description, arguments)
+    sys.exit(exit_code(lambda: _reproduce(row_named(row), options)))
+
+
+def _options(row: str, description: str, arguments) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="../shared/bijie", help="the Bijie folder; default: %(default)s")
     parser.add_argument("--split", default="paper510", help="default: %(default)s")
     parser.add_argument("--preset", default="cpu", help="default: %(default)s")
     parser.add_argument("--out", default=f"runs/{row}", help="the run folder; default: %(default)s")
     parser.add_argument("--results", default="results", help="folder of the results file; default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="a few images, two epochs, 64 px")
     options = parser.parse_args(arguments)
     if options.quick and (options.out == f"runs/{row}" or options.results == "results"):
         parser.error("--quick wants its own --out and --results, so that it replaces no real result")
+    return options
 
-    chosen = row_named(row)
-    overrides = {"architecture": chosen.architecture, "backbone": chosen.backbone, "seed": options.seed}
+
+def _reproduce(row: Row, options: argparse.Namespace) -> None:
+    overrides = {"architecture": row.architecture, "backbone": row.backbone, "seed": options.seed}
     settings = preset(options.preset, **overrides, **(QUICK if options.quick else {}))
     split = _split(options)
-    weights = Path(options.out) / "best.weights.h5"
-    if not (Path(options.out) / "scores.json").exists():
-        train(settings, split, options.out, overwrite=True, report=print)
-    content = result(weights, split, Path(options.out))
-    print("\n".join(report_lines(content, chosen)))
-    path = Path(options.results) / f"{row}.json"
+    run_folder = Path(options.out)
+    if not (run_folder / "scores.json").exists():
+        train(settings, split, run_folder, overwrite=True, report=print)
+    content = result(run_folder, split)
+    print("\n".join(report_lines(content, row)))
+    path = Path(options.results) / f"{row.name}.json"
     write_json(path, content)
     print(f"Result: {path}")
-    return content
 
 
 def _split(options) -> Split:
@@ -66,8 +75,9 @@ def _split(options) -> Split:
     return dataclasses.replace(split, subsets={name: part[:QUICK_SAMPLES] for name, part in split.subsets.items()})
 
 
-def result(weights: Path, split: Split, run_folder: Path) -> dict:
+def result(run_folder: Path, split: Split) -> dict:
     """What `results/<row>.json` holds: the test scores and all that is needed to judge and repeat them."""
+    weights = run_folder / "best.weights.h5"
     description = read_description(weights)
     validation = read_json(run_folder / "scores.json")
     samples = split.subset("test")

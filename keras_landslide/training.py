@@ -192,7 +192,7 @@ class _EpochEnd(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         description = f"{self.phase.name} phase"
-        self.bar = progress(self.steps * self.phase.epochs * self.phase.batch_size, description).__enter__()
+        self.bar = progress(self.steps * self.phase.epochs * self.phase.batch_size, description)
 
     def on_train_batch_end(self, batch, logs=None):
         self.bar.update(self.phase.batch_size)

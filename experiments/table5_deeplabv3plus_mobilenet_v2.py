@@ -1,0 +1,13 @@
+"""DeepLabv3+ (MobileNet) of Table 5, the `cpu` preset on the paper's split.
+
+Writes results/deeplabv3plus_mobilenet_v2.json and runs/deeplabv3plus_mobilenet_v2/.
+Not run in full yet, so the README has no line of it.
+
+    python experiments/table5_deeplabv3plus_mobilenet_v2.py --data ../shared/bijie
+    python experiments/table5_deeplabv3plus_mobilenet_v2.py --quick --out runs/quick --results runs/quick
+"""
+
+from keras_landslide.reproduction import main
+
+if __name__ == "__main__":
+    main("deeplabv3plus_mobilenet_v2", __doc__)

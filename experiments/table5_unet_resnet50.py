@@ -1,0 +1,13 @@
+"""U-Net (ResNet50) of Table 5, the `cpu` preset on the paper's split.
+
+Writes results/unet_resnet50.json and runs/unet_resnet50/.
+Not run in full yet, so the README has no line of it.
+
+    python experiments/table5_unet_resnet50.py --data ../shared/bijie
+    python experiments/table5_unet_resnet50.py --quick --out runs/quick --results runs/quick
+"""
+
+from keras_landslide.reproduction import main
+
+if __name__ == "__main__":
+    main("unet_resnet50", __doc__)
