@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .errors import LandslideError, exit_code
+from .paper import INPUT_SIZE
 from .settings import PRESETS, Settings, flag, preset
 
 EXAMPLES = {
@@ -23,6 +24,7 @@ EXAMPLES = {
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --split paper510 --subset test\n"
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --subset val --json scores.json"
     ),
+    "models": "  keras-landslide models\n  keras-landslide models --image-size 352 --output-stride 16",
     "predict": "  keras-landslide predict --weights runs/psp/best.weights.h5 photo.png folder/ --out predictions",
 }
 
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_evaluate(commands)
     _add_predict(commands)
+    _add_models(commands)
     return parser
 
 
@@ -158,6 +161,12 @@ def _add_predict(commands) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE_OR_FOLDER")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where masks, overlays and the table go")
     parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds something")
+
+
+def _add_models(commands) -> None:
+    parser = _add(commands, "models", "list architectures on backbones, with parameters and multiply-adds", _models)
+    parser.add_argument("--image-size", type=int, default=INPUT_SIZE, metavar="N", help="default: %(default)s")
+    parser.add_argument("--output-stride", type=int, default=8, metavar="N", help="8 or 16; default: %(default)s")
 
 
 def _demo(options) -> None:
@@ -274,6 +283,27 @@ def _predict(options) -> None:
     share = sum(one.landslide_pixels for one in made) / sum(one.width * one.height for one in made)
     _say(f"{len(made)} images, {100 * share:.1f} % of their pixels marked as landslide.")
     _say(f"Masks, overlays and predictions.csv: {options.out}")
+
+
+def _models(options) -> None:
+    _load_tensorflow()
+    from .io import progress
+    from .models import ARCHITECTURES, BACKBONES
+    from .models.describe import catalogue
+    from .paper import ROWS
+
+    pairs = [(architecture, backbone) for architecture in ARCHITECTURES for backbone in BACKBONES]
+    with progress(len(pairs), "building", "model") as bar:
+        entries = catalogue(pairs, options.image_size, options.output_stride, bar.update)
+    size, stride = options.image_size, options.output_stride
+    _say(f"At {size}×{size} pixels, output stride {stride} (U-Net has none):\n")
+    _say(f"{'model':28}{'parameters':>12}{'multiply-adds':>16}  row of Table 3")
+    for entry in entries:
+        name = f"{entry.architecture}_{entry.backbone}"
+        parameters, adds = entry.cost.parameters / 1e6, entry.cost.multiply_adds / 1e9
+        title = ROWS[name].title if name in ROWS else ""
+        _say(f"{name:28}{parameters:10.2f} M{adds:12.1f} bn  {title}".rstrip())
+    _say("\nImages of any size from 64 pixels a side, square or not.")
 
 
 def _described(options) -> tuple[dict, int]:

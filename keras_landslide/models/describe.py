@@ -1,10 +1,13 @@
 """What a model costs: parameters and multiply-adds at an image size."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import prod
 
 import keras
 from keras import layers
+
+from .build import build_model
 
 
 @dataclass(frozen=True)
@@ -52,3 +55,27 @@ def _of_layer(layer, output) -> int:
         kernels = [weight for weight in layer.weights if len(weight.shape) > 1]
         return prod(output.shape[1:-1]) * sum(prod(kernel.shape) for kernel in kernels)
     return 0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the catalogue: an architecture on a backbone, and its cost at one image size."""
+
+    architecture: str
+    backbone: str
+    cost: Cost
+
+
+def catalogue(
+    pairs: Iterable[tuple[str, str]], image_size: int, output_stride: int, on_done: Callable[[], object] = lambda: None
+) -> list[Entry]:
+    """The cost of each (architecture, backbone) at `image_size` × `image_size` pixels; `on_done` after each."""
+    entries = []
+    for architecture, backbone in pairs:
+        shape = (image_size, image_size, 3)
+        model = build_model(
+            architecture, backbone, input_shape=shape, output_stride=output_stride, backbone_weights=None
+        )
+        entries.append(Entry(architecture, backbone, cost(model, image_size, image_size)))
+        on_done()
+    return entries

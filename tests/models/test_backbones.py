@@ -70,7 +70,11 @@ def phase(name: str, side: int) -> int:
     return int(padded_behind.get(name, False))
 
 
-DILATED = [(name, stride) for name, line in BACKBONES.items() for stride in line.output_strides[:-1]]
+DILATED = [  # quick: output stride 8, where every layer that can be dilated is
+    pytest.param(name, stride, marks=[pytest.mark.slow] * (stride != 8))
+    for name, line in BACKBONES.items()
+    for stride in line.output_strides[:-1]
+]
 
 
 @pytest.mark.parametrize(("name", "output_stride"), DILATED)

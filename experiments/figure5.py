@@ -1,0 +1,69 @@
+"""Figure 5: image, label, and what each of a set of weights files marks.
+
+    python experiments/figure5.py --data ../shared/bijie --names df003 --weights runs/*/best.weights.h5 --out figure5.png
+
+Without --names it draws the first images of the test part. Research use: the Bijie images may not be passed on in bulk.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from keras_landslide.data.folder import Sample, find_samples
+from keras_landslide.data.splits import split_samples
+from keras_landslide.errors import LandslideError, exit_code
+from keras_landslide.figures import comparison_figure
+from keras_landslide.models import load_model, read_description
+from keras_landslide.paper import ROWS
+from keras_landslide.prediction import classes_at_native_size, native_probabilities
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="../shared/bijie", help="default: %(default)s")
+    parser.add_argument("--split", default="paper510", help="default: %(default)s")
+    parser.add_argument("--weights", nargs="+", required=True, help="one column each")
+    parser.add_argument("--names", nargs="+", help="image names, one line each")
+    parser.add_argument("--count", type=int, default=4, help="lines without --names; default: %(default)s")
+    parser.add_argument("--out", default="figure5.png", help="default: %(default)s")
+    options = parser.parse_args()
+    sys.exit(exit_code(lambda: draw(options)))
+
+
+def draw(options: argparse.Namespace) -> None:
+    """Predict every chosen image with every file and write the figure."""
+    columns = [_title(path) for path in options.weights]
+    samples = _chosen(options)
+    images = [sample.read() for sample in samples]
+    rows = [[image, truth == 1] for image, truth in images]
+    for path in options.weights:
+        size = read_description(path)["image_size"]
+        predicted = native_probabilities(load_model(path), (image for image, _ in images), size)
+        for row, probabilities in zip(rows, predicted, strict=True):
+            row.append(classes_at_native_size(probabilities) == 1)
+    named = [(sample.name, row) for sample, row in zip(samples, rows, strict=True)]
+    comparison_figure(named, ["image", "label", *columns], options.out)
+    print(f"Figure: {options.out}")
+
+
+def _title(path: str) -> str:
+    description = read_description(path)
+    name = f"{description['architecture']}_{description['backbone']}"
+    return ROWS[name].title if name in ROWS else name
+
+
+def _chosen(options: argparse.Namespace) -> list[Sample]:
+    samples = split_samples(find_samples(options.data), options.split).subset("test")
+    if not options.names:
+        return samples[: options.count]
+    by_name = {sample.name: sample for sample in samples}
+    missing = [name for name in options.names if name not in by_name]
+    if missing:
+        raise LandslideError(
+            f"{', '.join(missing)}: not in the test part of split {options.split} in {Path(options.data)}."
+        )
+    return [by_name[name] for name in options.names]
+
+
+if __name__ == "__main__":
+    main()
