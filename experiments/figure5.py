@@ -1,6 +1,6 @@
 """Figure 5: image, label, and what each of a set of weights files marks.
 
-    python experiments/figure5.py --data ../shared/bijie --names df003 --weights runs/*/best.weights.h5 --out figure5.png
+    python experiments/figure5.py --names df003 --weights runs/*/best.weights.h5 --out figure5.png
 
 Without --names it draws the first images of the test part. Research use: the Bijie images may not be passed on in bulk.
 """
