@@ -18,8 +18,8 @@ setup(
     package_dir={"keras_landslide.weights": "weights"},  # the top-level folder travels inside the wheel
     package_data={"keras_landslide.data": ["*.csv"], "keras_landslide.weights": ["*.md", "*.h5", "*.json"]},
     install_requires=[
-        "tensorflow>=2.18",  # the first that is built against NumPy 2
-        "keras>=3.8",  # SeedGenerator state and layer names stand in .weights.h5 files as read here
+        "tensorflow>=2.20",  # the first for Python 3.13 and NumPy 2.1 and later
+        "keras>=3.15",  # what the tests run on: weights are mapped by how this writes .weights.h5 files
         "numpy>=2.0",
         "h5py>=3.11",  # variable-length attributes under NumPy 2
         "opencv-python-headless>=4.10",  # same cv2 as opencv-python, which needs libGL and fails on a plain server
