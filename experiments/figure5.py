@@ -37,7 +37,7 @@ def draw(options: argparse.Namespace) -> None:
     images = [sample.read() for sample in samples]
     rows = [[image, truth == 1] for image, truth in images]
     for path in options.weights:
-        size = read_description(path)["image_size"]
+        size = read_description(path)["prediction_size"]
         predicted = native_probabilities(load_model(path), (image for image, _ in images), size)
         for row, probabilities in zip(rows, predicted, strict=True):
             row.append(classes_at_native_size(probabilities) == 1)

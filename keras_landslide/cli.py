@@ -139,7 +139,7 @@ def _add_weights(parser) -> None:
         "--weights", required=True, metavar="FILE", help="a .weights.h5 that train wrote, or the name of a shipped one"
     )
     parser.add_argument(
-        "--image-size", type=int, metavar="N", help="side of the model's input; default: that of training"
+        "--image-size", type=int, metavar="N", help="side of the model's input; default: what the weights say"
     )
     parser.add_argument(
         "--average-flips", action="store_true", help="average over mirror images: better, four times slower"
@@ -314,7 +314,7 @@ def _described(options) -> tuple[dict, int]:
 
     options.weights = weights_file(options.weights)
     description = read_description(options.weights)
-    size = options.image_size or description["image_size"]
+    size = options.image_size or description["prediction_size"]
     if size < 64:
         raise LandslideError(f"--image-size {size} is not possible; give 64 or more.")
     return description, size

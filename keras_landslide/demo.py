@@ -77,7 +77,7 @@ def demo(
     )
     model = load_model(run.best_weights)
     scores = evaluate(
-        model, split.subset("test"), image_size=settings.image_size, split=split.name, subset="test"
+        model, split.subset("test"), image_size=settings.prediction_size, split=split.name, subset="test"
     ).to_json()
     _draw(model, baseline, split, settings, out / "comparison.png")
     write_json(out / "scores.json", {**scores, "colour_baseline": {"landslide": {"iou": baseline_iou}}})
@@ -134,7 +134,7 @@ def _draw(model, baseline: ColourBaseline, split: Split, settings: Settings, pat
     samples = split.subset("test")[:FIGURE_SCENES]
     images = [read_image(sample.image) for sample in samples]
     rows = []
-    predicted = native_probabilities(model, images, settings.image_size)
+    predicted = native_probabilities(model, images, settings.prediction_size)
     for sample, image, probabilities in zip(samples, images, predicted, strict=True):
         _, truth = sample.read()
         landslide = classes_at_native_size(probabilities) == 1

@@ -85,7 +85,7 @@ def result(run_folder: Path, split: Split) -> dict:
         scores = evaluate(
             load_model(weights),
             samples,
-            image_size=description["image_size"],
+            image_size=description["prediction_size"],
             split=split.name,
             subset="test",
             on_done=bar.update,

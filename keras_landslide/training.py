@@ -87,7 +87,7 @@ def train(
             load_weights(model, run.best_weights)
         _fit(model, settings, phase, train_samples, val_samples, run, report)
     scores = evaluate(
-        load_model(run.best_weights), val_samples, image_size=settings.image_size, split=split.name, subset="val"
+        load_model(run.best_weights), val_samples, image_size=settings.prediction_size, split=split.name, subset="val"
     )
     write_json(run.scores, scores.to_json())
     learning_curves(run.history, run.curves, f"{settings.architecture} on {settings.backbone}, seed {settings.seed}")
@@ -251,7 +251,7 @@ def _description(settings: Settings, split: Split) -> dict:
         "backbone": settings.backbone,
         "classes": settings.classes,
         "output_stride": settings.output_stride,
-        "image_size": settings.image_size,
+        "prediction_size": settings.prediction_size,
         "settings": settings.to_json(),
         "data": {
             "split": split.name,
