@@ -34,7 +34,7 @@ SETTINGS = {
     "image_size": 128,
     "output_stride": 8,
     "frozen_epochs": 2,
-    "unfrozen_epochs": 20,
+    "unfrozen_epochs": 15,
     "frozen_learning_rate": 3e-3,
     "unfrozen_learning_rate": 2e-3,
     "batch_normalization_momentum": 0.9,
