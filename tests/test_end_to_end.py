@@ -135,6 +135,7 @@ def test_training_weights_hold_no_optimizer_and_an_epoch_is_saved_as_it_was(tiny
     assert read_description(tiny_run / "last" / "last.weights.h5")["scores"]["epoch"] == 3
 
 
+@pytest.mark.slow
 def test_real_images_train_a_few_steps(bijie, imagenet, tmp_path, monkeypatch, capsys):
     """The whole way on the real folder, cut short: ImageNet start, a handful of the paper's images."""
     import dataclasses

@@ -16,6 +16,7 @@ SIDES = (64, 97)  # the smallest, and an odd one
 CLASSES = 3
 EXACT = 1e-5
 LIGHT = "mobilenet"  # where one backbone stands for all
+HEAVY = ("resnet50", "xception")  # their pairs take half the time of all
 PAIRS = [(architecture, backbone) for architecture in ARCHITECTURES for backbone in BACKBONES]
 
 
@@ -43,7 +44,10 @@ def saved(model: keras.Model, folder, **more):
     return path
 
 
-@pytest.mark.parametrize(("architecture", "backbone"), PAIRS)
+@pytest.mark.parametrize(
+    ("architecture", "backbone"),
+    [pytest.param(*pair, marks=[pytest.mark.slow] * (pair[1] in HEAVY)) for pair in PAIRS],
+)
 def test_probabilities_of_fixed_saved_and_dynamic_model(architecture, backbone, images, difference, tmp_path):
     model = build(architecture, backbone, images)
     image = images(*SIDES, count=2).astype("uint8")
