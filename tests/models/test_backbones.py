@@ -50,7 +50,9 @@ def application(name: str, sides: tuple[int, int], network: keras.Model, taps: l
     return keras.Model(whole.input, [whole.get_layer(tap).output for tap in taps])
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "resnet50")) for name in BACKBONES]
+)
 def test_undilated_backbone_equals_the_application_network(name, trained, images, difference):
     backbone = BACKBONES[name]
     network = trained(name, backbone.output_strides[-1])
