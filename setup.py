@@ -5,6 +5,14 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+EXPORT = [  # at least what the tests run on: converters follow each other closely
+    "onnx>=1.23",
+    "tf2onnx>=1.17",
+    "onnxruntime>=1.32",
+    "openvino>=2026.4",
+    "ai-edge-litert>=2.3",  # TensorFlow's own interpreter is deprecated in its favour
+]
+JAX = ["jax>=0.10"]  # what the tests run on
 
 setup(
     name="keras-landslide",
@@ -27,7 +35,10 @@ setup(
         "matplotlib>=3.9",
     ],
     extras_require={
-        "test": ["pytest>=8", "ruff==0.17.6", "setuptools>=64", "wheel"]
-    },  # every ruff formats a little differently
+        "export": EXPORT,
+        "jax": JAX,
+        # every ruff formats a little differently
+        "test": ["pytest>=8", "ruff==0.17.6", "setuptools>=64", "wheel", *EXPORT, *JAX],
+    },
     entry_points={"console_scripts": ["keras-landslide=keras_landslide.cli:run"]},
 )

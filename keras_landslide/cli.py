@@ -24,7 +24,14 @@ EXAMPLES = {
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --split paper510 --subset test\n"
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --subset val --json scores.json"
     ),
-    "models": "  keras-landslide models\n  keras-landslide models --image-size 352 --output-stride 16",
+    "models": (
+        "  keras-landslide models\n  keras-landslide models --image-size 352 --output-stride 16\n"
+        "  keras-landslide models --plot figures"
+    ),
+    "export": (
+        "  keras-landslide export --weights runs/psp/best.weights.h5 --format onnx --out exported\n"
+        "  keras-landslide export --weights runs/psp/best.weights.h5 --format litert --image-size 473 --out phone"
+    ),
     "predict": "  keras-landslide predict --weights runs/psp/best.weights.h5 photo.png folder/ --out predictions",
 }
 
@@ -66,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_evaluate(commands)
     _add_predict(commands)
+    _add_export(commands)
     _add_models(commands)
     return parser
 
@@ -141,6 +149,9 @@ def _add_weights(parser) -> None:
     parser.add_argument(
         "--image-size", type=int, metavar="N", help="side of the model's input; default: what the weights say"
     )
+
+
+def _add_flips(parser) -> None:
     parser.add_argument(
         "--average-flips", action="store_true", help="average over mirror images: better, four times slower"
     )
@@ -149,6 +160,7 @@ def _add_weights(parser) -> None:
 def _add_evaluate(commands) -> None:
     parser = _add(commands, "evaluate", "score weights against labels, as Tables 5 and 6 do", _evaluate)
     _add_weights(parser)
+    _add_flips(parser)
     parser.add_argument("--data", required=True, metavar="FOLDER", help="as for train")
     _add_split(parser, None)
     parser.add_argument("--subset", default="test", metavar="NAME", help="train, val or test; default: %(default)s")
@@ -158,8 +170,19 @@ def _add_evaluate(commands) -> None:
 def _add_predict(commands) -> None:
     parser = _add(commands, "predict", "mark landslides in images: masks, overlays and a table", _predict)
     _add_weights(parser)
+    _add_flips(parser)
     parser.add_argument("images", nargs="+", metavar="IMAGE_OR_FOLDER")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where masks, overlays and the table go")
+    parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds something")
+
+
+def _add_export(commands) -> None:
+    parser = _add(commands, "export", "write trained weights as SavedModel, ONNX, OpenVINO or LiteRT", _export)
+    _add_weights(parser)
+    parser.add_argument(
+        "--format", required=True, metavar="NAME", help="savedmodel, onnx (both of any size), openvino or litert"
+    )
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="where the model and its card go")
     parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds something")
 
 
@@ -167,6 +190,8 @@ def _add_models(commands) -> None:
     parser = _add(commands, "models", "list architectures on backbones, with parameters and multiply-adds", _models)
     parser.add_argument("--image-size", type=int, default=INPUT_SIZE, metavar="N", help="default: %(default)s")
     parser.add_argument("--output-stride", type=int, default=8, metavar="N", help="8 or 16; default: %(default)s")
+    parser.add_argument("--plot", metavar="FOLDER", help="draw the six rows of Table 3 as Figures 1 to 3 show them")
+    parser.add_argument("--overwrite", action="store_true", help="plot into a folder that holds something")
 
 
 def _demo(options) -> None:
@@ -285,16 +310,47 @@ def _predict(options) -> None:
     _say(f"Masks, overlays and predictions.csv: {options.out}")
 
 
+def _export(options) -> None:
+    _, size = _described(options)
+    from .data.synthetic import mountain_scene
+    from .models.export import export_model
+
+    _say("Converting, then comparing with Keras: up to two minutes.")
+    with _standard_error_closed():  # the converters write there whatever they are told
+        made = export_model(
+            options.weights,
+            options.format,
+            options.out,
+            images=[mountain_scene(0, (size, size)).image],
+            image_size=size,
+            overwrite=options.overwrite,
+        )
+    _say(f"Agrees with Keras to {made.difference:.0e} in its own runtime.")
+    _say(f"Model: {made.model}\nHow to use it: {made.card}")
+
+
 def _models(options) -> None:
+    from .io import free_folder
+
+    if options.plot:
+        free_folder(options.plot, overwrite=options.overwrite)
     _load_tensorflow()
+    from .diagrams import draw_model, figure_name
     from .io import progress
     from .models import ARCHITECTURES, BACKBONES
     from .models.describe import catalogue
-    from .paper import ROWS
+    from .paper import ROWS, TABLE_5
 
     pairs = [(architecture, backbone) for architecture in ARCHITECTURES for backbone in BACKBONES]
+    drawn = {row.name for row in TABLE_5} if options.plot else set()
     with progress(len(pairs), "building", "model") as bar:
-        entries = catalogue(pairs, options.image_size, options.output_stride, bar.update)
+
+        def done(model) -> None:
+            if model.name in drawn:
+                draw_model(model, Path(options.plot) / figure_name(model))
+            bar.update()
+
+        entries = catalogue(pairs, options.image_size, options.output_stride, done)
     size, stride = options.image_size, options.output_stride
     _say(f"At {size}×{size} pixels, output stride {stride} (U-Net has none):\n")
     _say(f"{'model':28}{'parameters':>12}{'multiply-adds':>16}  row of Table 3")
@@ -304,6 +360,8 @@ def _models(options) -> None:
         title = ROWS[name].title if name in ROWS else ""
         _say(f"{name:28}{parameters:10.2f} M{adds:12.1f} bn  {title}".rstrip())
     _say("\nImages of any size from 64 pixels a side, square or not.")
+    if options.plot:
+        _say(f"Figures 1 to 3 of the six rows: {options.plot}")
 
 
 def _described(options) -> tuple[dict, int]:

@@ -10,7 +10,7 @@ from .io import written_beside
 
 def learning_curves(history: Sequence[dict], path: Path | str, title: str) -> None:
     """Draw loss and mIoU of training and validation over the epochs of both phases."""
-    figure, ((loss_axis, miou_axis),) = _subplots(1, 2, figsize=(10, 4))
+    figure, ((loss_axis, miou_axis),) = subplots(1, 2, figsize=(10, 4))
     epochs = [line["epoch"] for line in history]
     for axis, name, label in ((loss_axis, "loss", "loss"), (miou_axis, "miou", "mIoU")):
         axis.plot(epochs, [line[name] for line in history], label="training, augmented", color="tab:grey")
@@ -31,7 +31,7 @@ def learning_curves(history: Sequence[dict], path: Path | str, title: str) -> No
         f"{best['val_miou']:.3f}", (best["epoch"], best["val_miou"]), textcoords="offset points", xytext=(0, 6)
     )
     figure.suptitle(title)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def comparison_figure(
@@ -42,7 +42,7 @@ def comparison_figure(
     `rows` hold a name and as many pictures as `columns`: `(H, W, 3)` uint8, or masks `(H, W)` bool drawn as
     black and white.
     """
-    figure, axes = _subplots(len(rows), len(columns), figsize=(2.2 * len(columns) + 0.4, 2.2 * len(rows) + 0.3))
+    figure, axes = subplots(len(rows), len(columns), figsize=(2.2 * len(columns) + 0.4, 2.2 * len(rows) + 0.3))
     for line, (name, pictures) in zip(axes, rows, strict=True):
         line[0].set_ylabel(name, fontsize=8)
         for axis, picture in zip(line, pictures, strict=True):
@@ -51,10 +51,10 @@ def comparison_figure(
             axis.set_yticks([])
     for axis, column in zip(axes[0], columns, strict=True):
         axis.set_title(column, fontsize=9)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _subplots(rows: int, columns: int, figsize: tuple[float, float]):
+def subplots(rows: int, columns: int, figsize: tuple[float, float]):
     """A figure without pyplot, which would want a screen and keep every figure."""
     from matplotlib.figure import Figure
 
@@ -62,6 +62,6 @@ def _subplots(rows: int, columns: int, figsize: tuple[float, float]):
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def _save(figure, path: Path | str) -> None:
+def save_figure(figure, path: Path | str, dpi: int = 120) -> None:
     with written_beside(Path(path)) as beside:
-        figure.savefig(beside, dpi=120, format="png")
+        figure.savefig(beside, dpi=dpi, format="png")

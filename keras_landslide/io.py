@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -123,6 +124,30 @@ def written_beside(path: Path) -> Iterator[Path]:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_beside(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder whose content moves into the folder `path` when the block ends well, else is removed.
+
+    What `path` holds under the same names is replaced, all else stays. Raises `LandslideError` where nothing can be
+    written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".writing-"))
+    except OSError as error:
+        raise LandslideError(f"{path}: cannot be written ({error.strerror or error}); choose another place.") from error
+    try:
+        yield beside
+        path.mkdir(exist_ok=True)
+        for made in beside.iterdir():
+            if (path / made.name).is_dir():
+                shutil.rmtree(path / made.name)
+            made.replace(path / made.name)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _umask() -> int:

@@ -67,9 +67,12 @@ class Entry:
 
 
 def catalogue(
-    pairs: Iterable[tuple[str, str]], image_size: int, output_stride: int, on_done: Callable[[], object] = lambda: None
+    pairs: Iterable[tuple[str, str]],
+    image_size: int,
+    output_stride: int,
+    on_done: Callable[[keras.Model], object] = lambda model: None,
 ) -> list[Entry]:
-    """The cost of each (architecture, backbone) at `image_size` × `image_size` pixels; `on_done` after each."""
+    """The cost of each (architecture, backbone) at `image_size` × `image_size` pixels; `on_done` gets each model."""
     entries = []
     for architecture, backbone in pairs:
         shape = (image_size, image_size, 3)
@@ -77,5 +80,5 @@ def catalogue(
             architecture, backbone, input_shape=shape, output_stride=output_stride, backbone_weights=None
         )
         entries.append(Entry(architecture, backbone, cost(model, image_size, image_size)))
-        on_done()
+        on_done(model)
     return entries

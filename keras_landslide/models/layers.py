@@ -36,7 +36,7 @@ class AdaptiveAveragePooling(keras.layers.Layer):
         pixel = ops.expand_dims(ops.arange(side), 0)
         window = ops.expand_dims(ops.arange(self.bins), 1)
         start = window * side // self.bins
-        end = -(-(window + 1) * side // self.bins)
+        end = _ceiling((window + 1) * side, self.bins)
         inside = ops.cast(ops.logical_and(pixel >= start, pixel < end), "float32")
         return ops.cast(inside / ops.cast(end - start, "float32"), dtype)
 
@@ -115,8 +115,8 @@ class DilatedMaxPooling(keras.layers.Layer):
         """How many values the strided pooling pads before a side of `side` dense positions."""
         if self.padding == "valid":
             return 0
-        nominal = -(-side // self.dilation)
-        windows = -(-nominal // self.strides)
+        nominal = _ceiling(side, self.dilation)
+        windows = _ceiling(nominal, self.strides)
         return ((windows - 1) * self.strides + self.pool_size - nominal) // 2  # never negative: strides <= pool_size
 
     def compute_output_shape(self, shape):
@@ -130,3 +130,8 @@ class DilatedMaxPooling(keras.layers.Layer):
 def _sides(features):
     shape = ops.shape(features)
     return shape[1], shape[2]
+
+
+def _ceiling(number, divisor: int):
+    """`number / divisor` rounded up. Of numbers that are not negative: ONNX rounds quotients of others towards zero."""
+    return (number + divisor - 1) // divisor

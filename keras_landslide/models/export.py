@@ -1,0 +1,170 @@
+"""Trained models for other runtimes: SavedModel, ONNX, OpenVINO and LiteRT, each compared with Keras first."""
+
+import importlib.util
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from ..errors import LandslideError, unknown_name
+from ..io import folder_written_beside, free_folder, write_json
+from .build import SMALLEST_SIDE
+from .saving import load_model, read_description, weights_file
+
+AGREEMENT = 1e-3  # the largest difference of a probability that is still the same model
+INSTALL = 'pip install "keras-landslide[export]"'
+
+Runner = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A runtime's file: what Keras calls it, the file's ending, the packages that write and run it.
+
+    `any_size` marks formats in which the number and size of images stay open; the others take one square image.
+    `load` makes a function from images `(N, H, W, 3)` float32 to probabilities of an exported file.
+    """
+
+    keras_name: str
+    suffix: str
+    packages: tuple[str, ...]
+    any_size: bool
+    load: Callable[[Path], Runner]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and the largest difference of a probability from Keras' on the images of the check."""
+
+    model: Path
+    card: Path
+    difference: float
+
+
+def _run_saved_model(path: Path) -> Runner:
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(path))
+    return lambda images: loaded.serve(images).numpy()
+
+
+def _run_onnx(path: Path) -> Runner:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda images: session.run(None, {name: images})[0]
+
+
+def _run_openvino(path: Path) -> Runner:
+    import openvino
+
+    # without the hint it computes in bfloat16 where the processor can
+    model = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return lambda images: model(images)[0]
+
+
+def _run_litert(path: Path) -> Runner:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path))
+    interpreter.allocate_tensors()
+    given, answer = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def run(images):
+        interpreter.set_tensor(given, images)
+        interpreter.invoke()
+        return interpreter.get_tensor(answer)
+
+    return run
+
+
+# Of an open size OpenVINO's converter adds outputs of its own, and LiteRT's cannot express dilated convolutions.
+FORMATS = {
+    "savedmodel": Format("tf_saved_model", "_saved_model", ("tensorflow",), True, _run_saved_model),
+    "onnx": Format("onnx", ".onnx", ("onnx", "tf2onnx", "onnxruntime"), True, _run_onnx),
+    "openvino": Format("openvino", ".xml", ("openvino",), False, _run_openvino),
+    "litert": Format("litert", ".tflite", ("ai_edge_litert",), False, _run_litert),
+}
+
+
+def export_model(
+    weights: Path | str,
+    format_name: str,
+    out: Path | str,
+    *,
+    images: Sequence[np.ndarray],
+    image_size: int | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """Write the model of a weights file for another runtime into the folder `out`, with a card beside it.
+
+    The model takes RGB 0–255 as float32, `(1, S, S, 3)` or, as SavedModel and ONNX, `(N, H, W, 3)` of any size, and
+    answers with float32 probabilities `(N, H, W, classes)`. S is `image_size`, by default what the weights say.
+    The written file is loaded in its own runtime and compared with Keras on `images`, `(S, S, 3)` each, and where any
+    size is possible on the upper two thirds of the first.
+
+    Raises `LandslideError`, before anything is written, for an unknown format, a package that is not installed, or a
+    folder in use, and `FloatingPointError`, with nothing kept, if the file disagrees with Keras by more than 0.001.
+    """
+    chosen = _usable(format_name)
+    folder = free_folder(out, overwrite=overwrite)
+    description = read_description(weights_file(weights))
+    size = image_size or description["prediction_size"]
+    sides = (None, None) if chosen.any_size else (size, size)
+    model = load_model(weights, input_shape=(*sides, 3))
+    shape = (None if chosen.any_size else 1, *sides, 3)
+    with folder_written_beside(folder) as beside:
+        path = beside / f"{model.name}{chosen.suffix}"
+        _convert(model, path, chosen.keras_name, shape)
+        if chosen.any_size:
+            images = [*images, images[0][: max(SMALLEST_SIDE, size * 2 // 3)]]
+        difference = _difference(model, chosen.load(path), images)
+        if not difference <= AGREEMENT:  # NaN too
+            raise FloatingPointError(
+                f"The {format_name} model differs from Keras by {difference:.1g}, more than {AGREEMENT}: nothing kept."
+            )
+        card = beside / f"{model.name}.json"
+        write_json(card, _card(description, format_name, path.name, shape, size, difference))
+    return Exported(folder / path.name, folder / card.name, difference)
+
+
+def _usable(name: str) -> Format:
+    """The format called `name`, if its packages are installed."""
+    if name not in FORMATS:
+        raise unknown_name("format", name, FORMATS)
+    missing = [package for package in FORMATS[name].packages if importlib.util.find_spec(package) is None]
+    if missing:
+        raise LandslideError(f"Format {name} needs {', '.join(missing)}, not installed here; run: {INSTALL}")
+    return FORMATS[name]
+
+
+def _convert(model: keras.Model, path: Path, keras_name: str, shape: tuple) -> None:
+    signature = [keras.InputSpec(shape=shape, dtype="float32", name="image")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the converters' about NumPy and themselves
+        model.export(str(path), format=keras_name, verbose=False, input_signature=signature)
+
+
+def _difference(model: keras.Model, run: Runner, images: Sequence[np.ndarray]) -> float:
+    """The largest difference of a probability over `images`, one at a time."""
+    batches = [np.asarray(image, np.float32)[np.newaxis] for image in images]
+    return max(float(np.abs(run(batch) - model.predict_on_batch(batch)).max()) for batch in batches)
+
+
+def _card(description: dict, format_name: str, file: str, shape: tuple, size: int, difference: float) -> dict:
+    """What a program needs to know to use the file."""
+    return {
+        "model": f"{description['architecture']}_{description['backbone']}",
+        "format": format_name,
+        "file": file,
+        "input": {"name": "image", "dtype": "float32", "shape": list(shape), "values": "RGB, 0 to 255"},
+        "image_size": size,
+        "output": "probabilities of the classes, float32, one for each input pixel",
+        "classes": description["classes"],
+        "difference_from_keras": difference,
+        "settings": description.get("settings"),
+    }
