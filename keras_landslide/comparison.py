@@ -54,7 +54,17 @@ def report_lines(content: dict, row: Row | None = None) -> list[str]:
     if row is not None and row.miou is not None:
         lines.append(f"{row.title + ', the paper':28}{row.miou:8.2f}{row.recall:8.2f}{row.precision:11.2f}")
         lines.append(f"The paper's 51 test images have labels of their own, which are not public ({CITATION}).")
+    if "negatives" in content:
+        lines += ["", negatives_line(content["negatives"])]
     return lines
+
+
+def negatives_line(block: dict) -> str:
+    """The block `negatives` of `evaluate --json` as a sentence."""
+    return (
+        f"{block['images']} images without landslide, counted apart: {100 * block['false_alarms']:.1f} % of them with "
+        f"more than 1 % of the image marked, {100 * block['marked_area']:.2f} % of their area marked."
+    )
 
 
 def _percent(fraction: float | None, width: int) -> str:

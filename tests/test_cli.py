@@ -54,6 +54,9 @@ def train(folder, out, *more):
             ["train", "--data", "x", "--out", "y", "--image-size", "32"],
             "--image-size 32 is not possible; give 64 or more",
         ),
+        (["train", "--data", "x", "--out", "y", "--negatives", "many"], "--negatives many is not possible"),
+        (["train", "--data", "x", "--out", "y", "--negatives", "-1"], "--negatives -1 is not possible"),
+        (["train", "--data", "x", "--out", "y", "--sampling", "crops"], "did you mean 'crop'"),
         (["train", "--data", "x", "--out", "y", "--class-weights", "1"], "one weight of 0 or more for each of the 2"),
         (["train", "--data", "x", "--out", "y", "--unfrozen-learning-rate", "-1"], "between 0 and 1"),
         (["evaluate", "--weights", "nowhere.weights.h5", "--data", "x"], "nowhere.weights.h5: no such weights file"),
@@ -92,6 +95,17 @@ def test_an_empty_split(fails, best, tmp_path):
     error = fails("evaluate", "--weights", best, "--data", tmp_path / "two", "--split", "paper510")
     assert "None of the 510 images of split paper510 is here" in error
     assert not (tmp_path / "out").exists()
+
+
+def test_negatives_that_are_not_there(fails, best, folder, tmp_path):
+    error = fails(*train(folder, tmp_path / "out", "--negatives", "5"))
+    assert "--negatives 5 is not possible: 4 images without landslide are in the train part" in error
+    shutil.rmtree(folder / "non-landslide")
+    assert "non-landslide/image: holds no images" in fails(*train(folder, tmp_path / "out", "--negatives", "all"))
+    assert "non-landslide/image: holds no images" in fails(
+        "evaluate", "--weights", best, "--data", folder, "--negatives", "--json", tmp_path / "scores.json"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_an_output_folder_in_use_or_that_cannot_be_written(fails, best, folder, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 import keras_landslide
 from keras_landslide.cli import main
-from keras_landslide.data.folder import find_samples
+from keras_landslide.data.folder import find_negatives, find_samples
 from keras_landslide.data.splits import split_samples
 from keras_landslide.models import read_description
 from keras_landslide.runs import read_history
@@ -60,7 +60,12 @@ def test_the_weights_describe_themselves(tiny_run, best, scenes):
         "split": "auto",
         "labels": "original",
         "trained_on": [sample.name for sample in split.subset("train")],
+        "negatives": description["data"]["negatives"],
     }
+    parts = split_samples(find_samples(scenes), "auto", negatives=find_negatives(scenes)).negatives
+    negatives = set(description["data"]["negatives"])
+    assert len(negatives) == 3 and negatives < {sample.name for sample in parts["train"]}
+    assert description["settings"]["negatives"] == 3
     assert description["scores"] == max(read_history(tiny_run), key=lambda line: line["val_miou"])
 
 
@@ -76,6 +81,26 @@ def test_evaluate_writes_the_agreed_keys_and_the_sums_agree(best, scenes, tmp_pa
     assert scores["miou"] == pytest.approx((tn / (tn + fp + fn) + tp / (tp + fp + fn)) / 2)
     printed = capsys.readouterr().out
     assert f"{100 * scores['miou']:.2f}" in printed and "89.11" in printed  # the paper's line beside ours
+
+
+def test_negatives_are_reported_apart_and_as_the_masks_have_them(best, scenes, tmp_path, capsys):
+    plain = evaluated(best, scenes, tmp_path, "train")
+    assert "negatives" not in plain and "without landslide" not in capsys.readouterr().out
+    scores = evaluated(best, scenes, tmp_path, "train", "--negatives")
+    printed = capsys.readouterr().out
+    block = scores.pop("negatives")
+    assert scores == plain
+    assert "3 of these 4 images without landslide were trained on" in printed
+    parts = split_samples(find_samples(scenes), "auto", negatives=find_negatives(scenes)).negatives
+    images = [str(sample.image) for sample in parts["train"]]
+    assert main(["predict", "--weights", best, *images, "--out", str(tmp_path / "out")]) == 0
+    masks = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) > 0 for path in (tmp_path / "out" / "masks").iterdir()]
+    assert block == {
+        "images": 4,
+        "false_alarms": np.mean([mask.mean() > 0.01 for mask in masks]),
+        "marked_area": sum(mask.sum() for mask in masks) / sum(mask.size for mask in masks),
+    }
+    assert f"{100 * block['false_alarms']:.1f} % of them" in printed
 
 
 def test_evaluated_twice_and_through_predicted_masks_the_counts_are_the_same(best, scenes, tmp_path):

@@ -2,12 +2,13 @@
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 
 import numpy as np
 
 from ..errors import LandslideError, unknown_name
+from ..settings import ALL
 from .folder import Sample
 
 SUBSETS = ("train", "val", "test")
@@ -15,15 +16,22 @@ BIJIE_SPLITS = ("paper510", "random510", "bijie770", "county_split")
 SPLITS = ("auto", *BIJIE_SPLITS)
 # The paper's proportions: 10 % test, and of the other 90 % a tenth for validation.
 AUTO_SHARES = {"train": 0.81, "val": 0.09, "test": 0.10}
+# Those of the negatives of Bijie that have a role: 200, 30 and 70 of 300.
+NEGATIVE_SHARES = {"train": 20 / 30, "val": 3 / 30, "test": 7 / 30}
 
 
 @dataclass(frozen=True)
 class Split:
-    """The samples of each subset under one split; `expected` counts the whole data set's, which may be partly here."""
+    """The samples of each subset under one split; `expected` counts the whole data set's, which may be partly here.
+
+    `negatives` are images without landslide, divided in the same way and kept apart: they are trained on and reported
+    only where that is asked for.
+    """
 
     name: str
     subsets: dict[str, list[Sample]]
     expected: dict[str, int]
+    negatives: dict[str, list[Sample]] = field(default_factory=lambda: {name: [] for name in SUBSETS})
 
     def subset(self, name: str) -> list[Sample]:
         """The samples of `train`, `val` or `test`; raises `LandslideError` if there are none."""
@@ -36,6 +44,24 @@ class Split:
             )
         return self.subsets[name]
 
+    def negative_subset(self, name: str, number: int | str = ALL, *, seed: int = 0) -> list[Sample]:
+        """The negatives of `train`, `val` or `test`: `"all"`, or the first `number` in an order that `seed` gives.
+
+        Raises `LandslideError` if there are none, or fewer than `number`. With the same seed, a smaller number gives
+        a part of what a larger one gives.
+        """
+        if name not in SUBSETS:
+            raise unknown_name("subset", name, SUBSETS)
+        here = self.negatives[name]
+        wanted = max(1, len(here)) if number == ALL else number
+        if wanted > len(here):
+            raise LandslideError(
+                f"--negatives {number} is not possible: {len(here)} images without landslide are in the {name} part; "
+                "give a smaller number or add images to non-landslide/image."
+            )
+        order = np.random.default_rng(seed).permutation(len(here))[:wanted]
+        return [here[place] for place in sorted(order)]
+
     @property
     def counts(self) -> str:
         """Counts for a line on the screen, such as `413 train, 46 val, 51 test`."""
@@ -46,17 +72,33 @@ class Split:
         return ", ".join(parts)
 
 
-def split_samples(samples: Sequence[Sample], name: str, *, seed: int = 0) -> Split:
+def split_samples(samples: Sequence[Sample], name: str, *, seed: int = 0, negatives: Sequence[Sample] = ()) -> Split:
     """Divide `samples` by the split called `name`: `auto`, or one of Bijie's.
+
+    `negatives` have the role that the package's table gives them, the same in every split; those that it does not
+    know are dealt in the same shares.
 
     Raises `LandslideError` for an unknown name and where none of the split's images is here.
     """
     if name not in SPLITS:
         raise unknown_name("split", name, SPLITS)
-    return _dealt(samples, seed) if name == "auto" else _bijie(samples, name)
+    split = _auto(samples, seed) if name == "auto" else _bijie(samples, name)
+    return replace(split, negatives=_divided_negatives(negatives, seed))
 
 
-def _dealt(samples: Sequence[Sample], seed: int) -> Split:
+def _auto(samples: Sequence[Sample], seed: int) -> Split:
+    subsets = _dealt(samples, AUTO_SHARES, seed)
+    return Split("auto", subsets, {name: len(part) for name, part in subsets.items()})
+
+
+def _divided_negatives(negatives: Sequence[Sample], seed: int) -> dict[str, list[Sample]]:
+    roles = {row["name"]: row["role"] for row in _table("bijie_negatives.csv")}
+    unknown = [sample for sample in negatives if sample.name not in roles]
+    dealt = _dealt(unknown, NEGATIVE_SHARES, seed)
+    return {name: [sample for sample in negatives if roles.get(sample.name) == name] + dealt[name] for name in SUBSETS}
+
+
+def _dealt(samples: Sequence[Sample], shares: dict[str, float], seed: int) -> dict[str, list[Sample]]:
     """Deal whole groups in seeded order until validation and test have their shares; train takes the rest."""
     groups: dict[str, list[Sample]] = {}
     for sample in samples:
@@ -65,12 +107,11 @@ def _dealt(samples: Sequence[Sample], seed: int) -> Split:
     np.random.default_rng(seed).shuffle(order)
     subsets: dict[str, list[Sample]] = {subset: [] for subset in SUBSETS}
     for name in ("test", "val"):
-        wanted = max(1, round(AUTO_SHARES[name] * len(samples)))
+        wanted = max(1, round(shares[name] * len(samples)))
         while order and len(subsets[name]) < wanted:
             subsets[name] += order.pop()
     subsets["train"] = [sample for group in order for sample in group]
-    subsets = {name: sorted(part, key=lambda sample: sample.name) for name, part in subsets.items()}
-    return Split("auto", subsets, {name: len(part) for name, part in subsets.items()})
+    return {name: sorted(part, key=lambda sample: sample.name) for name, part in subsets.items()}
 
 
 def _bijie(samples: Sequence[Sample], name: str) -> Split:
@@ -93,5 +134,9 @@ def _bijie(samples: Sequence[Sample], name: str) -> Split:
 
 def bijie_table() -> list[dict[str, str]]:
     """Name, overlap group and role in each named split of all 770 landslide images of Bijie; no role: left out."""
-    with (resources.files(__package__) / "bijie_splits.csv").open(encoding="utf-8", newline="") as file:
+    return _table("bijie_splits.csv")
+
+
+def _table(name: str) -> list[dict[str, str]]:
+    with (resources.files(__package__) / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

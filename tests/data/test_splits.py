@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_landslide.data.folder import Sample, find_samples
+from keras_landslide.data.folder import Sample, find_negatives, find_samples
 from keras_landslide.data.splits import BIJIE_SPLITS, bijie_table, split_samples
 from keras_landslide.errors import LandslideError
 
@@ -85,3 +85,41 @@ def test_unknown_names_list_the_choices():
         split_samples(samples(["a"]), "paper51")
     with pytest.raises(LandslideError, match="train, val, test"):
         split_samples(samples(["a"]), "auto").subset("tset")
+
+
+def test_negatives_have_the_published_roles_in_every_split(bijie):
+    with (bijie / "negatives.csv").open(newline="") as file:
+        published = {row["name"]: row["role"] for row in csv.DictReader(file)}
+    assert Counter(published.values()) == {"train": 200, "val": 30, "test": 70}
+    landslides, negatives = find_samples(bijie), find_negatives(bijie)
+    for name, seed in (("paper510", 0), ("auto", 3)):
+        split = split_samples(landslides, name, seed=seed, negatives=negatives)
+        assert {sample.name: part for part, inside in split.negatives.items() for sample in inside} == published
+        assert not {sample.image for part in split.subsets.values() for sample in part} & {
+            sample.image for sample in negatives
+        }
+
+
+def test_negatives_of_another_folder_are_dealt_in_the_same_shares():
+    negatives = samples([f"calm{number}" for number in range(90)])
+    split = split_samples(samples("abc"), "auto", seed=1, negatives=negatives)
+    assert {name: len(part) for name, part in split.negatives.items()} == {"train": 60, "val": 9, "test": 21}
+    assert sorted(s.name for part in split.negatives.values() for s in part) == sorted(s.name for s in negatives)
+    assert split_samples(samples("abc"), "auto", seed=1, negatives=negatives) == split
+    assert split_samples(samples("abc"), "auto", seed=2, negatives=negatives).negatives != split.negatives
+
+
+def test_a_number_of_negatives_is_part_of_a_larger_number():
+    split = split_samples(samples("abc"), "auto", negatives=samples([f"calm{number}" for number in range(90)]))
+    some, more = (split.negative_subset("train", number, seed=5) for number in (7, 20))
+    assert (len(some), len(more)) == (7, 20) and set(some) < set(more) < set(split.negatives["train"])
+    assert split.negative_subset("train", 7, seed=6) != some
+    assert split.negative_subset("train", "all") == split.negatives["train"]
+
+
+def test_more_negatives_than_there_are():
+    split = split_samples(samples("abc"), "auto", negatives=samples(["calm"]))
+    with pytest.raises(LandslideError, match=r"--negatives 2 is not possible: 0 images .* in the train part"):
+        split.negative_subset("train", 2)
+    with pytest.raises(LandslideError, match="--negatives all is not possible: 0 images"):
+        split.negative_subset("val")
