@@ -19,7 +19,8 @@ EXAMPLES = {
         "  keras-landslide train --experiment pspnet_mobilenet_v2 --preset cpu --data bijie --split paper510 "
         "--out runs/psp\n"
         "  keras-landslide train --experiment pspnet_resnet50 --data my_images --out runs/mine --frozen-epochs 10\n"
-        "  keras-landslide train --preset cpu --data bijie --split paper510 --negatives all --out runs/with_negatives"
+        "  keras-landslide train --preset cpu --data bijie --split paper510 --negatives all --out runs/with_negatives\n"
+        "  keras-landslide train --preset cpu --data bijie --fold 2/5 --out runs/fold2"
     ),
     "evaluate": (
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --split paper510 --subset test\n"
@@ -140,6 +141,12 @@ def _add_split(parser, default: str | None) -> None:
     parser.add_argument(
         "--split", default=default, metavar="NAME", help=f"{text}; default: {default or 'that of training'}"
     )
+    parser.add_argument(
+        "--fold",
+        metavar="I/K",
+        help="deal the split's images into K parts by shared ground: part I tests, the next validates, the rest train"
+        + ("" if default else "; default: that of training, unless --split is given"),
+    )
     parser.add_argument("--labels", default="original", metavar="NAME", help="original: the masks as published")
 
 
@@ -195,9 +202,9 @@ def _train(options) -> None:
     from .io import read_json
     from .training import train, training_negatives
 
-    split = _split(options, options.split, settings.seed, negatives=settings.negatives != 0)
+    split = _split(options, options.split, options.fold, settings.seed, negatives=settings.negatives != 0)
     negatives = len(training_negatives(settings, split)) or "no"
-    _say(f"Split {split.name}: {split.counts}; {options.labels} labels, {negatives} negatives.")
+    _say(f"Split {split.title}: {split.counts}; {options.labels} labels, {negatives} negatives.")
     for name, (ours, paper) in settings.departures_from_paper().items():
         _say(f"  departs from the paper: {name} {ours} (paper: {paper})")
     finished = train(settings, split, options.out, overwrite=options.overwrite, report=_say)
@@ -222,7 +229,7 @@ def _settings(options) -> Settings:
     return preset(options.preset, **given)
 
 
-def _split(options, name: str, seed: int, *, negatives: bool):
+def _split(options, name: str, fold: str | None, seed: int, *, negatives: bool):
     """The checked samples of `--data`, divided; with `negatives`, those without landslide too."""
     from .data.folder import check_samples, find_negatives, find_samples
     from .data.splits import split_samples
@@ -234,7 +241,7 @@ def _split(options, name: str, seed: int, *, negatives: bool):
         raise unknown_name("labels", options.labels, LABELS)
     samples = find_samples(options.data)
     without = find_negatives(options.data) if negatives else []
-    divided = split_samples(samples, name, seed=seed, negatives=without)
+    divided = split_samples(samples, name, fold=fold, seed=seed, negatives=without)
     with progress(len(samples) + len(without), "checking files", "file") as bar:
         check_samples([*samples, *without], options.data, bar.update)
     return divided
@@ -247,8 +254,14 @@ def _evaluate(options) -> None:
         check_writable(Path(options.json).parent)
     description, size = _described(options)
     data = description["data"]
-    seed = description["settings"]["seed"]
-    split = _split(options, options.split or data["split"], seed, negatives=options.negatives)
+    trained_fold = None if options.split else data.get("fold")
+    split = _split(
+        options,
+        options.split or data["split"],
+        options.fold or trained_fold,
+        description["settings"]["seed"],
+        negatives=options.negatives,
+    )
     samples = split.subset(options.subset)
     negatives = split.negative_subset(options.subset) if options.negatives else []
     from .comparison import report_lines
@@ -261,7 +274,7 @@ def _evaluate(options) -> None:
     _warn_of_training_images(negatives, data.get("negatives", []), "images without landslide")
     with progress(len(samples) + len(negatives), "evaluating") as bar:
         how = {"image_size": size, "average_flips": options.average_flips, "on_done": bar.update}
-        scores = evaluate(model, samples, split=split.name, subset=options.subset, **how).to_json()
+        scores = evaluate(model, samples, split=split.title, subset=options.subset, **how).to_json()
         if negatives:
             scores["negatives"] = false_alarms(model, negatives, **how).to_json()
     _say("\n".join(report_lines(scores, ROWS.get(f"{description['architecture']}_{description['backbone']}"))))

@@ -86,7 +86,7 @@ def result(run_folder: Path, split: Split) -> dict:
             load_model(weights),
             samples,
             image_size=description["prediction_size"],
-            split=split.name,
+            split=split.title,
             subset="test",
             on_done=bar.update,
         )

@@ -2,9 +2,11 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 
@@ -58,6 +60,7 @@ def test_the_weights_describe_themselves(tiny_run, best, scenes):
     split = split_samples(find_samples(scenes), "auto")
     assert description["data"] == {
         "split": "auto",
+        "fold": None,
         "labels": "original",
         "trained_on": [sample.name for sample in split.subset("train")],
         "negatives": description["data"]["negatives"],
@@ -81,6 +84,32 @@ def test_evaluate_writes_the_agreed_keys_and_the_sums_agree(best, scenes, tmp_pa
     assert scores["miou"] == pytest.approx((tn / (tn + fp + fn) + tp / (tp + fp + fn)) / 2)
     printed = capsys.readouterr().out
     assert f"{100 * scores['miou']:.2f}" in printed and "89.11" in printed  # the paper's line beside ours
+
+
+def test_evaluate_takes_the_fold_of_training_unless_told_otherwise(best, scenes, tmp_path, monkeypatch):
+    folded = tmp_path / "folded.weights.h5"
+    shutil.copy(best, folded)
+    with h5py.File(folded, "r+") as file:
+        file.attrs["keras_landslide"] = file.attrs["keras_landslide"].replace('"fold": null', '"fold": "2/4"')
+    asked = []
+
+    def stop(model, samples, *, split, **_):
+        asked.append((split, samples))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_landslide.models.load_model", lambda path: None)
+    monkeypatch.setattr("keras_landslide.evaluation.evaluate", stop)
+    for more in ([], ["--fold", "3/4"], ["--split", "auto"]):
+        assert main(["evaluate", "--weights", str(folded), "--data", str(scenes), *more]) == 130
+
+    def expected(**options) -> list:
+        return split_samples(find_samples(scenes), "auto", **options).subset("test")
+
+    assert asked == [
+        ("auto, fold 2/4", expected(fold="2/4")),
+        ("auto, fold 3/4", expected(fold="3/4")),
+        ("auto", expected()),
+    ]
 
 
 def test_negatives_are_reported_apart_and_as_the_masks_have_them(best, scenes, tmp_path, capsys):
@@ -153,8 +182,6 @@ def test_averaging_flips_makes_the_answer_the_same_for_the_mirror_image(best, sc
 
 
 def test_training_weights_hold_no_optimizer_and_an_epoch_is_saved_as_it_was(tiny_run):
-    import h5py
-
     with h5py.File(tiny_run / "last" / "last.weights.h5") as file:
         assert "optimizer" not in file
     assert read_description(tiny_run / "last" / "last.weights.h5")["scores"]["epoch"] == 3

@@ -87,6 +87,64 @@ def test_unknown_names_list_the_choices():
         split_samples(samples(["a"]), "auto").subset("tset")
 
 
+@pytest.mark.parametrize(("name", "count"), [("auto", 770), ("paper510", 510)])
+def test_each_sample_is_tested_in_one_fold_and_no_group_stands_on_two_sides(name, count):
+    """The groups are those of the published table, whatever the split."""
+    groups = {row["name"]: row["group"] for row in bijie_table()}
+    tested, validated = Counter(), Counter()
+    for part in range(1, 6):
+        split = split_samples(every_bijie_sample(), name, fold=f"{part}/5", seed=2)
+        inside = {subset: [sample.name for sample in split.subset(subset)] for subset in split.subsets}
+        assert sum(map(len, inside.values())) == len({name for names in inside.values() for name in names}) == count
+        sides = Counter(group for names in inside.values() for group in {groups[name] for name in names})
+        assert max(sides.values()) == 1
+        assert len(inside["test"]) == len(inside["val"]) == count // 5
+        tested.update(inside["test"])
+        validated[part % 5 + 1] = frozenset(inside["val"])
+        assert split.title == f"{name}, fold {part}/5"
+    assert len(tested) == count and set(tested.values()) == {1}
+    for part, names in validated.items():
+        split = split_samples(every_bijie_sample(), name, fold=f"{part}/5", seed=2)
+        assert {sample.name for sample in split.subset("test")} == names
+
+
+def test_folds_are_the_same_for_the_same_seed():
+    def fold(seed):
+        return split_samples(every_bijie_sample(), "auto", fold="2/5", seed=seed)
+
+    assert fold(1) == fold(1) != fold(2)
+
+
+def test_groups_can_be_given_for_folds_and_for_auto():
+    some = samples([f"n{number}" for number in range(60)])
+    pairs = {f"n{number}": f"pair{number // 2}" for number in range(40)}  # the others stand alone
+    for options in ({}, *({"fold": f"{part}/3"} for part in (1, 2, 3))):
+        split = split_samples(some, "auto", groups=pairs, **options)
+        sides = Counter(pairs[s.name] for part in split.subsets.values() for s in part if s.name in pairs)
+        for part in split.subsets.values():
+            names = {sample.name for sample in part}
+            assert all(f"n{int(name[1:]) ^ 1}" in names for name in names if name in pairs)
+        assert set(sides.values()) == {2} and sum(map(len, split.subsets.values())) == 60
+
+
+@pytest.mark.parametrize("fold", ["0/5", "6/5", "2/2", "1", "a/b", "1/5/5", "-1/5", "1.5/5"])
+def test_folds_that_are_none(fold):
+    with pytest.raises(LandslideError, match=rf"--fold {fold} is not possible; give i/k"):
+        split_samples(samples([f"n{number}" for number in range(60)]), "auto", fold=fold)
+
+
+def test_more_folds_than_groups():
+    with pytest.raises(LandslideError, match="--fold 1/5 is not possible: the samples here make 4 groups"):
+        split_samples(samples([f"{n}{m}" for n in "abcd" for m in range(9)], lambda name: name[0]), "auto", fold="1/5")
+
+
+def test_auto_on_bijie_keeps_shared_ground_on_one_side():
+    groups = {row["name"]: row["group"] for row in bijie_table()}
+    split = split_samples(every_bijie_sample(), "auto")
+    sides = Counter(group for part in split.subsets.values() for group in {groups[sample.name] for sample in part})
+    assert max(sides.values()) == 1
+
+
 def test_negatives_have_the_published_roles_in_every_split(bijie):
     with (bijie / "negatives.csv").open(newline="") as file:
         published = {row["name"]: row["role"] for row in csv.DictReader(file)}
