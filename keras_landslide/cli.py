@@ -18,11 +18,14 @@ EXAMPLES = {
     "train": (
         "  keras-landslide train --experiment pspnet_mobilenet_v2 --preset cpu --data bijie --split paper510 "
         "--out runs/psp\n"
-        "  keras-landslide train --experiment pspnet_resnet50 --data my_images --out runs/mine --frozen-epochs 10"
+        "  keras-landslide train --experiment pspnet_resnet50 --data my_images --out runs/mine --frozen-epochs 10\n"
+        "  keras-landslide train --preset cpu --data bijie --split paper510 --negatives all --out runs/with_negatives\n"
+        "  keras-landslide train --preset cpu --data bijie --fold 2/5 --out runs/fold2"
     ),
     "evaluate": (
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --split paper510 --subset test\n"
-        "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --subset val --json scores.json"
+        "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --subset val --json scores.json\n"
+        "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --negatives"
     ),
     "models": (
         "  keras-landslide models\n  keras-landslide models --image-size 352 --output-stride 16\n"
@@ -126,7 +129,7 @@ def _argument(field: dataclasses.Field) -> dict:
         return {"action": argparse.BooleanOptionalAction, **text}
     if isinstance(field.default, tuple):
         return {"type": float, "nargs": "+", "metavar": "WEIGHT", **text}
-    kind = field.type if field.type in (int, float, str) else _number_or_none if "float" in str(field.type) else str
+    kind = _READ_AS.get(field.type, str)
     return {"type": kind, "metavar": "NAME" if kind is str else "N", **text}
 
 
@@ -134,10 +137,23 @@ def _number_or_none(text: str) -> float | None:
     return None if text == "none" else float(text)
 
 
+def _count_or_word(text: str) -> int | str:
+    return int(text) if text.lstrip("-").isdigit() else text  # Settings says which word is allowed
+
+
+_READ_AS = {int: int, float: float, float | None: _number_or_none, int | str: _count_or_word}
+
+
 def _add_split(parser, default: str | None) -> None:
     text = "auto, paper510, random510, bijie770 or county_split"
     parser.add_argument(
         "--split", default=default, metavar="NAME", help=f"{text}; default: {default or 'that of training'}"
+    )
+    parser.add_argument(
+        "--fold",
+        metavar="I/K",
+        help="deal the split's images into K parts by shared ground: part I tests, the next validates, the rest train"
+        + ("" if default else "; default: that of training, unless --split is given"),
     )
     parser.add_argument("--labels", default="original", metavar="NAME", help="original: the masks as published")
 
@@ -164,6 +180,9 @@ def _add_evaluate(commands) -> None:
     parser.add_argument("--data", required=True, metavar="FOLDER", help="as for train")
     _add_split(parser, None)
     parser.add_argument("--subset", default="test", metavar="NAME", help="train, val or test; default: %(default)s")
+    parser.add_argument(
+        "--negatives", action="store_true", help="also report what is marked in the subset's images without landslide"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the scores and the confusion matrix of every image")
 
 
@@ -206,10 +225,11 @@ def _train(options) -> None:
     _load_tensorflow()
     from .comparison import landslide_iou
     from .io import read_json
-    from .training import train
+    from .training import train, training_negatives
 
-    split = _split(options, options.split, settings.seed)
-    _say(f"Split {split.name}: {split.counts}; {options.labels} labels, no negatives.")
+    split = _split(options, options.split, options.fold, settings.seed, negatives=settings.negatives != 0)
+    negatives = len(training_negatives(settings, split)) or "no"
+    _say(f"Split {split.title}: {split.counts}; {options.labels} labels, {negatives} negatives.")
     for name, (ours, paper) in settings.departures_from_paper().items():
         _say(f"  departs from the paper: {name} {ours} (paper: {paper})")
     finished = train(settings, split, options.out, overwrite=options.overwrite, report=_say)
@@ -234,9 +254,9 @@ def _settings(options) -> Settings:
     return preset(options.preset, **given)
 
 
-def _split(options, name: str, seed: int):
-    """The checked samples of `--data`, divided."""
-    from .data.folder import check_samples, find_samples
+def _split(options, name: str, fold: str | None, seed: int, *, negatives: bool):
+    """The checked samples of `--data`, divided; with `negatives`, those without landslide too."""
+    from .data.folder import check_samples, find_negatives, find_samples
     from .data.splits import split_samples
     from .errors import unknown_name
     from .io import progress
@@ -245,9 +265,10 @@ def _split(options, name: str, seed: int):
     if options.labels not in LABELS:
         raise unknown_name("labels", options.labels, LABELS)
     samples = find_samples(options.data)
-    divided = split_samples(samples, name, seed=seed)
-    with progress(len(samples), "checking files", "file") as bar:
-        check_samples(samples, options.data, bar.update)
+    without = find_negatives(options.data) if negatives else []
+    divided = split_samples(samples, name, fold=fold, seed=seed, negatives=without)
+    with progress(len(samples) + len(without), "checking files", "file") as bar:
+        check_samples([*samples, *without], options.data, bar.update)
     return divided
 
 
@@ -258,31 +279,39 @@ def _evaluate(options) -> None:
         check_writable(Path(options.json).parent)
     description, size = _described(options)
     data = description["data"]
-    split = _split(options, options.split or data["split"], description["settings"]["seed"])
+    trained_fold = None if options.split else data.get("fold")
+    split = _split(
+        options,
+        options.split or data["split"],
+        options.fold or trained_fold,
+        description["settings"]["seed"],
+        negatives=options.negatives,
+    )
     samples = split.subset(options.subset)
+    negatives = split.negative_subset(options.subset) if options.negatives else []
     from .comparison import report_lines
-    from .evaluation import evaluate
+    from .evaluation import evaluate, false_alarms
     from .models import load_model
     from .paper import ROWS
 
     model = load_model(options.weights)
-    seen = set(data["trained_on"]) & {sample.name for sample in samples}
-    if seen:
-        _say(f"{len(seen)} of these {len(samples)} images were trained on: the scores say nothing about new images.")
-    with progress(len(samples), "evaluating") as bar:
-        scores = evaluate(
-            model,
-            samples,
-            image_size=size,
-            split=split.name,
-            subset=options.subset,
-            average_flips=options.average_flips,
-            on_done=bar.update,
-        ).to_json()
+    _warn_of_training_images(samples, data["trained_on"], "images")
+    _warn_of_training_images(negatives, data.get("negatives", []), "images without landslide")
+    with progress(len(samples) + len(negatives), "evaluating") as bar:
+        how = {"image_size": size, "average_flips": options.average_flips, "on_done": bar.update}
+        scores = evaluate(model, samples, split=split.title, subset=options.subset, **how).to_json()
+        if negatives:
+            scores["negatives"] = false_alarms(model, negatives, **how).to_json()
     _say("\n".join(report_lines(scores, ROWS.get(f"{description['architecture']}_{description['backbone']}"))))
     if options.json:
         write_json(options.json, scores)
         _say(f"Scores and the confusion matrix of every image: {options.json}")
+
+
+def _warn_of_training_images(samples, trained_on: Sequence[str], what: str) -> None:
+    seen = set(trained_on) & {sample.name for sample in samples}
+    if seen:
+        _say(f"{len(seen)} of these {len(samples)} {what} were trained on: the scores say nothing about new images.")
 
 
 def _predict(options) -> None:

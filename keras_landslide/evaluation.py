@@ -11,6 +11,7 @@ from .metrics import class_scores, confusion_matrix, mean_scores
 from .prediction import classes_at_native_size, native_probabilities
 
 CLASS_NAMES = ("background", "landslide")
+FALSE_ALARM = 0.01  # an image without landslide counts as a false alarm when more than this share of it is marked
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,28 @@ class Evaluation:
                 for number, name in enumerate(CLASS_NAMES)
             },
             "per_image": {name: confusion.tolist() for name, confusion in self.per_image.items()},
+        }
+
+
+@dataclass(frozen=True)
+class FalseAlarms:
+    """What was marked in images without landslide: pixels marked and all pixels at native size, by image.
+
+    Kept apart from `Evaluation`: one number would hide how many images without landslide it was made with.
+
+    >>> FalseAlarms({"a": (2, 100), "b": (1, 100)}).to_json()
+    {'images': 2, 'false_alarms': 0.5, 'marked_area': 0.015}
+    """
+
+    per_image: dict[str, tuple[int, int]]
+
+    def to_json(self) -> dict:
+        """The block `negatives` of `evaluate --json`, fractions: of images, and of all their pixels."""
+        marked, pixels = np.array(list(self.per_image.values())).T
+        return {
+            "images": len(self.per_image),
+            "false_alarms": float(np.mean(marked / pixels > FALSE_ALARM)),
+            "marked_area": float(marked.sum() / pixels.sum()),
         }
 
 
@@ -78,3 +101,22 @@ def evaluate(
         per_image[sample.name] = confusion_matrix(truths.pop(), classes_at_native_size(probabilities))
         on_done()
     return Evaluation(per_image, split, subset)
+
+
+def false_alarms(
+    model: keras.Model,
+    negatives: Sequence[Sample],
+    *,
+    image_size: int,
+    average_flips: bool = False,
+    on_done: Callable[[], object] = lambda: None,
+) -> FalseAlarms:
+    """Count what `model` marks in images without landslide, predicted as in `evaluate`."""
+    images = (sample.read()[0] for sample in negatives)
+    predicted = native_probabilities(model, images, image_size, average_flips=average_flips)
+    per_image = {}
+    for sample, probabilities in zip(negatives, predicted, strict=True):
+        classes = classes_at_native_size(probabilities)
+        per_image[sample.name] = (int((classes == 1).sum()), classes.size)
+        on_done()
+    return FalseAlarms(per_image)

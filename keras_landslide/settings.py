@@ -10,6 +10,8 @@ IGNORE_LABEL = 255  # a pixel that counts nowhere: letterbox bars, corners that 
 AUGMENTATIONS = ("paper", "default", "strong", "none")
 SCHEDULES = ("constant", "cosine")
 LABELS = ("original",)
+SAMPLINGS = ("squeeze", "crop")
+ALL = "all"
 
 
 def _setting(default, text: str, choices: tuple[str, ...] = ()):
@@ -44,6 +46,8 @@ class Settings:
     patience: int = _setting(10, "epochs without a better validation mIoU before a phase ends")
     augmentation: str = _setting("paper", "Table 2 as written, sensible, none, or for other sensors", AUGMENTATIONS)
     samples_per_epoch: int = _setting(0, "samples an epoch (Table 2 expands to 2500); 0 for each image once")
+    negatives: int | str = _setting(0, "images without landslide added to each epoch, a number or all")
+    sampling: str = _setting("squeeze", "images larger than the input: squeeze into it, or crop at random", SAMPLINGS)
     num_workers: int = _setting(0, "parallel readers (the paper: 1, the result is the same); 0 lets TensorFlow choose")
     eager: bool = _setting(False, "run step by step without a graph, for debugging; several times slower")
     batch_normalization_momentum: float | None = _setting(
@@ -57,10 +61,11 @@ class Settings:
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise LandslideError(f"{flag(name)} {getattr(self, name)} is not possible; give {least} or more.")
-        for name in ("learning_rate_schedule", "augmentation"):
+        for name in ("learning_rate_schedule", "augmentation", "sampling"):
             choices = _FIELDS[name].metadata["choices"]
             if getattr(self, name) not in choices:
                 raise unknown_name(flag(name), getattr(self, name), choices)
+        self._check_negatives()
         if not 0.5 <= self.prediction_scale <= 2:
             raise LandslideError(f"--prediction-scale {self.prediction_scale} is not possible; give one of 0.5 to 2.")
         for name in ("frozen_learning_rate", "unfrozen_learning_rate"):
@@ -73,6 +78,10 @@ class Settings:
             )
         if self.frozen_epochs + self.unfrozen_epochs == 0:
             raise LandslideError("No epochs to train; give --frozen-epochs or --unfrozen-epochs 1 or more.")
+
+    def _check_negatives(self) -> None:
+        if self.negatives != ALL and not (isinstance(self.negatives, int) and self.negatives >= 0):
+            raise LandslideError(f"--negatives {self.negatives} is not possible; give a number of 0 or more, or all.")
 
     @property
     def prediction_size(self) -> int:

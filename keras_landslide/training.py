@@ -67,12 +67,17 @@ def train(
 ) -> Run:
     """Train on the train part of `split`, watching its validation part, and write a run folder at `out`.
 
+    `settings.negatives` adds images without landslide of the train part.
+
     `before_training` may prepare the new model (the demo calibrates its normalisation). `report` gets a line of text
     now and then. Returns the finished `Run`; its `best_weights` are those of the epoch with the highest validation
     mIoU. Raises `LandslideError` for an empty part or an output folder in use, `FloatingPointError` if the loss
     stops being a number.
     """
-    train_samples, val_samples = split.subset("train"), split.subset("val")
+    # Validation, which chooses the best epoch, has landslide images alone: its mIoU then means the same with and
+    # without negatives, as the test's does, and the share of ordinary terrain does not set the balance.
+    landslides, negatives, val_samples = split.subset("train"), training_negatives(settings, split), split.subset("val")
+    train_samples = [*landslides, *negatives]
     folder = free_folder(out, overwrite=overwrite)
     keep_freed_memory()
     keras.utils.set_random_seed(settings.seed)
@@ -87,11 +92,18 @@ def train(
             load_weights(model, run.best_weights)
         _fit(model, settings, phase, train_samples, val_samples, run, report)
     scores = evaluate(
-        load_model(run.best_weights), val_samples, image_size=settings.prediction_size, split=split.name, subset="val"
+        load_model(run.best_weights), val_samples, image_size=settings.prediction_size, split=split.title, subset="val"
     )
     write_json(run.scores, scores.to_json())
     learning_curves(run.history, run.curves, f"{settings.architecture} on {settings.backbone}, seed {settings.seed}")
     return run
+
+
+def training_negatives(settings: Settings, split: Split) -> list[Sample]:
+    """The images without landslide that `settings` adds; raises `LandslideError` where they are not there."""
+    if settings.negatives == 0:
+        return []
+    return split.negative_subset("train", settings.negatives, seed=settings.seed)
 
 
 def new_model(settings: Settings) -> keras.Model:
@@ -122,6 +134,7 @@ def _fit(model, settings: Settings, phase: Phase, train_samples, val_samples, ru
         first_epoch=phase.first_epoch,
         samples_per_epoch=settings.samples_per_epoch,
         num_workers=settings.num_workers,
+        sampling=settings.sampling,
     )
     validation = evaluation_batches(val_samples, image_size=settings.image_size, batch_size=phase.batch_size)
     if settings.aux_branch:
@@ -255,7 +268,9 @@ def _description(settings: Settings, split: Split) -> dict:
         "settings": settings.to_json(),
         "data": {
             "split": split.name,
+            "fold": split.fold,
             "labels": "original",
             "trained_on": [sample.name for sample in split.subset("train")],
+            "negatives": [sample.name for sample in training_negatives(settings, split)],
         },
     }

@@ -41,9 +41,9 @@ def no_local_backbones(monkeypatch):
 
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory) -> Path:
-    """A Bijie-shaped folder of 16 synthetic chips of about 64 px; only for reading."""
+    """A Bijie-shaped folder of 16 synthetic chips of about 64 px, and 6 without landslide; only for reading."""
     folder = tmp_path_factory.mktemp("scenes")
-    write_dataset(folder, 16, seed=1, size=64)
+    write_dataset(folder, 16, seed=1, size=64, negatives=6)
     return folder
 
 
@@ -56,9 +56,10 @@ TINY = (
 
 @pytest.fixture(scope="session")
 def tiny_run(scenes, tmp_path_factory) -> Path:
-    """The folder of a run trained through the command line in both phases; only for reading."""
+    """The folder of a run trained through the command line in both phases, with 3 negatives; only for reading."""
     out = tmp_path_factory.mktemp("runs") / "tiny"
     arguments = ["train", "--experiment", "pspnet_mobilenet_v2", "--data", str(scenes), "--out", str(out), *TINY]
+    arguments += ["--negatives", "3"]
     assert main(arguments) == 0
     return out
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from keras_landslide.cli import main
+from keras_landslide.data.folder import find_samples
+from keras_landslide.data.splits import split_samples
 from keras_landslide.data.synthetic import write_dataset
 
 
@@ -54,6 +56,9 @@ def train(folder, out, *more):
             ["train", "--data", "x", "--out", "y", "--image-size", "32"],
             "--image-size 32 is not possible; give 64 or more",
         ),
+        (["train", "--data", "x", "--out", "y", "--negatives", "many"], "--negatives many is not possible"),
+        (["train", "--data", "x", "--out", "y", "--negatives", "-1"], "--negatives -1 is not possible"),
+        (["train", "--data", "x", "--out", "y", "--sampling", "crops"], "did you mean 'crop'"),
         (["train", "--data", "x", "--out", "y", "--class-weights", "1"], "one weight of 0 or more for each of the 2"),
         (["train", "--data", "x", "--out", "y", "--unfrozen-learning-rate", "-1"], "between 0 and 1"),
         (["evaluate", "--weights", "nowhere.weights.h5", "--data", "x"], "nowhere.weights.h5: no such weights file"),
@@ -92,6 +97,35 @@ def test_an_empty_split(fails, best, tmp_path):
     error = fails("evaluate", "--weights", best, "--data", tmp_path / "two", "--split", "paper510")
     assert "None of the 510 images of split paper510 is here" in error
     assert not (tmp_path / "out").exists()
+
+
+def test_a_fold_trains_on_its_own_part_and_says_so(folder, tmp_path, monkeypatch, capsys):
+    taken = []
+    monkeypatch.setattr(
+        "keras_landslide.training.train", lambda settings, split, *_, **__: taken.append(split) or stop()
+    )
+
+    def stop():
+        raise KeyboardInterrupt
+
+    assert main([str(part) for part in train(folder, tmp_path / "out", "--fold", "4/4")]) == 130
+    assert "Split auto, fold 4/4: 8 train, 4 val, 4 test" in capsys.readouterr().out
+    assert taken == [split_samples(find_samples(folder), "auto", fold="4/4")]
+
+
+def test_a_fold_that_is_none(fails, folder, tmp_path):
+    assert "--fold 5/4 is not possible; give i/k" in fails(*train(folder, tmp_path / "out", "--fold", "5/4"))
+
+
+def test_negatives_that_are_not_there(fails, best, folder, tmp_path):
+    error = fails(*train(folder, tmp_path / "out", "--negatives", "5"))
+    assert "--negatives 5 is not possible: 4 images without landslide are in the train part" in error
+    shutil.rmtree(folder / "non-landslide")
+    assert "non-landslide/image: holds no images" in fails(*train(folder, tmp_path / "out", "--negatives", "all"))
+    assert "non-landslide/image: holds no images" in fails(
+        "evaluate", "--weights", best, "--data", folder, "--negatives", "--json", tmp_path / "scores.json"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_an_output_folder_in_use_or_that_cannot_be_written(fails, best, folder, tmp_path):

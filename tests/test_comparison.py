@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_landslide.comparison import interval, landslide_iou, report_lines, table5_line
+from keras_landslide.comparison import interval, landslide_iou, paired_difference, report_lines, table5_line
 from keras_landslide.paper import row
 
 
@@ -27,6 +27,28 @@ def test_the_interval_holds_the_score_of_fresh_images_about_as_often_as_it_says(
 def test_the_interval_of_equal_images_has_no_width():
     same = {name: np.array([[5, 1], [1, 3]]) for name in "abc"}
     assert interval(same, landslide_iou) == (0.6, 0.6)
+
+
+def test_a_paired_difference_is_surer_than_two_intervals_and_keeps_its_sign():
+    before = matrices(0)
+    rng = np.random.default_rng(9)
+    found = {name: rng.integers(3, 9) for name in before}  # pixels more, of those that were missed or not
+    after = {name: matrix + np.array([[0, 0], [-found[name], found[name]]]) for name, matrix in before.items()}
+    difference, (low, high) = paired_difference(before, after, landslide_iou)
+    pooled = [landslide_iou(np.sum(list(part.values()), axis=0)) for part in (before, after)]
+    assert difference == pytest.approx(pooled[1] - pooled[0])
+    assert 0 < low < difference < high
+    alone = interval(before, landslide_iou)
+    assert high - low < 0.3 * (alone[1] - alone[0])
+    assert paired_difference(after, before, landslide_iou)[0] == pytest.approx(-difference)
+
+
+def test_a_paired_difference_pairs_by_name():
+    before = matrices(0)
+    backwards = dict(reversed(before.items()))
+    assert paired_difference(before, backwards, landslide_iou) == (0.0, (0.0, 0.0))
+    with pytest.raises(ValueError, match="same images"):
+        paired_difference(before, matrices(0, 59), landslide_iou)
 
 
 @pytest.fixture

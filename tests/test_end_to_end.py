@@ -2,15 +2,17 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 
 import keras_landslide
 from keras_landslide.cli import main
-from keras_landslide.data.folder import find_samples
+from keras_landslide.data.folder import find_negatives, find_samples
 from keras_landslide.data.splits import split_samples
 from keras_landslide.models import read_description
 from keras_landslide.runs import read_history
@@ -58,9 +60,15 @@ def test_the_weights_describe_themselves(tiny_run, best, scenes):
     split = split_samples(find_samples(scenes), "auto")
     assert description["data"] == {
         "split": "auto",
+        "fold": None,
         "labels": "original",
         "trained_on": [sample.name for sample in split.subset("train")],
+        "negatives": description["data"]["negatives"],
     }
+    parts = split_samples(find_samples(scenes), "auto", negatives=find_negatives(scenes)).negatives
+    negatives = set(description["data"]["negatives"])
+    assert len(negatives) == 3 and negatives < {sample.name for sample in parts["train"]}
+    assert description["settings"]["negatives"] == 3
     assert description["scores"] == max(read_history(tiny_run), key=lambda line: line["val_miou"])
 
 
@@ -76,6 +84,52 @@ def test_evaluate_writes_the_agreed_keys_and_the_sums_agree(best, scenes, tmp_pa
     assert scores["miou"] == pytest.approx((tn / (tn + fp + fn) + tp / (tp + fp + fn)) / 2)
     printed = capsys.readouterr().out
     assert f"{100 * scores['miou']:.2f}" in printed and "89.11" in printed  # the paper's line beside ours
+
+
+def test_evaluate_takes_the_fold_of_training_unless_told_otherwise(best, scenes, tmp_path, monkeypatch):
+    folded = tmp_path / "folded.weights.h5"
+    shutil.copy(best, folded)
+    with h5py.File(folded, "r+") as file:
+        file.attrs["keras_landslide"] = file.attrs["keras_landslide"].replace('"fold": null', '"fold": "2/4"')
+    asked = []
+
+    def stop(model, samples, *, split, **_):
+        asked.append((split, samples))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_landslide.models.load_model", lambda path: None)
+    monkeypatch.setattr("keras_landslide.evaluation.evaluate", stop)
+    for more in ([], ["--fold", "3/4"], ["--split", "auto"]):
+        assert main(["evaluate", "--weights", str(folded), "--data", str(scenes), *more]) == 130
+
+    def expected(**options) -> list:
+        return split_samples(find_samples(scenes), "auto", **options).subset("test")
+
+    assert asked == [
+        ("auto, fold 2/4", expected(fold="2/4")),
+        ("auto, fold 3/4", expected(fold="3/4")),
+        ("auto", expected()),
+    ]
+
+
+def test_negatives_are_reported_apart_and_as_the_masks_have_them(best, scenes, tmp_path, capsys):
+    plain = evaluated(best, scenes, tmp_path, "train")
+    assert "negatives" not in plain and "without landslide" not in capsys.readouterr().out
+    scores = evaluated(best, scenes, tmp_path, "train", "--negatives")
+    printed = capsys.readouterr().out
+    block = scores.pop("negatives")
+    assert scores == plain
+    assert "3 of these 4 images without landslide were trained on" in printed
+    parts = split_samples(find_samples(scenes), "auto", negatives=find_negatives(scenes)).negatives
+    images = [str(sample.image) for sample in parts["train"]]
+    assert main(["predict", "--weights", best, *images, "--out", str(tmp_path / "out")]) == 0
+    masks = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) > 0 for path in (tmp_path / "out" / "masks").iterdir()]
+    assert block == {
+        "images": 4,
+        "false_alarms": np.mean([mask.mean() > 0.01 for mask in masks]),
+        "marked_area": sum(mask.sum() for mask in masks) / sum(mask.size for mask in masks),
+    }
+    assert f"{100 * block['false_alarms']:.1f} % of them" in printed
 
 
 def test_evaluated_twice_and_through_predicted_masks_the_counts_are_the_same(best, scenes, tmp_path):
@@ -128,8 +182,6 @@ def test_averaging_flips_makes_the_answer_the_same_for_the_mirror_image(best, sc
 
 
 def test_training_weights_hold_no_optimizer_and_an_epoch_is_saved_as_it_was(tiny_run):
-    import h5py
-
     with h5py.File(tiny_run / "last" / "last.weights.h5") as file:
         assert "optimizer" not in file
     assert read_description(tiny_run / "last" / "last.weights.h5")["scores"]["epoch"] == 3

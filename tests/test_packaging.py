@@ -43,7 +43,11 @@ def test_the_wheel_has_every_module_the_splits_and_the_weights(wheel, tmp_path):
         archive.extractall(tmp_path)
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "keras_landslide").rglob("*.py")}
     assert modules <= inside
-    assert {"keras_landslide/data/bijie_splits.csv", "keras_landslide/weights/README.md"} <= inside
+    assert {
+        "keras_landslide/data/bijie_splits.csv",
+        "keras_landslide/data/bijie_negatives.csv",
+        "keras_landslide/weights/README.md",
+    } <= inside
     code = "from keras_landslide.models.saving import shipped_weights; print(shipped_weights('shipped').read_bytes())"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout.strip() == "b'weights'", done.stderr

@@ -24,6 +24,8 @@ TABLE_4 = {
     "eager": False,
     "early_stopping": True,
     "class_weights": (1.0, 2.0),
+    "negatives": 0,
+    "sampling": "squeeze",
 }
 
 
@@ -35,6 +37,11 @@ def test_the_paper_preset_is_table_4():
 
 def test_the_cpu_preset_lists_each_departure():
     assert set(preset("cpu", seed=7).departures_from_paper()) == set(PRESETS["cpu"])
+
+
+def test_negatives_and_crops_depart_from_the_paper():
+    settings = Settings(negatives="all", sampling="crop")
+    assert settings.departures_from_paper() == {"negatives": ("all", 0), "sampling": ("crop", "squeeze")}
 
 
 def test_every_setting_is_a_flag():
@@ -54,6 +61,7 @@ def test_every_setting_is_a_flag():
         ({"frozen_epochs": 0, "unfrozen_epochs": 0}, "No epochs to train"),
         ({"class_weights": (1.0, 2.0, 3.0)}, "--class-weights 1.0 2.0 3.0"),
         ({"learning_rate_schedule": "cosin"}, "did you mean 'cosine'"),
+        ({"negatives": "some"}, "--negatives some .* or all"),
         ({"frozen_learning_rate": 1.5}, "--frozen-learning-rate 1.5"),
     ],
 )

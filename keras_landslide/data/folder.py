@@ -13,16 +13,22 @@ from ..io import IMAGE_SUFFIXES, read_grey, read_image
 
 @dataclass(frozen=True)
 class Sample:
-    """One image with its mask; samples of one `group` show the same ground and stay on one side of a split."""
+    """One image with its mask; samples of one `group` show the same ground and stay on one side of a split.
+
+    An image without landslide (a negative) has no mask: every pixel is background.
+    """
 
     name: str
     image: Path
-    mask: Path
+    mask: Path | None
     group: str
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """The image, `(H, W, 3)` uint8 RGB, and its classes, `(H, W)` uint8 with 0 background, 1 landslide."""
-        return read_image(self.image), classes_of(read_grey(self.mask))
+        image = read_image(self.image)
+        if self.mask is None:
+            return image, np.zeros(image.shape[:2], np.uint8)
+        return image, classes_of(read_grey(self.mask))
 
 
 def classes_of(mask: np.ndarray) -> np.ndarray:
@@ -49,6 +55,21 @@ def find_samples(folder: Path | str) -> list[Sample]:
             f"{images_folder}: holds no images; put files ending in {', '.join(IMAGE_SUFFIXES)} there."
         )
     return [Sample(name, images[name], masks[name], group=name) for name in sorted(images)]
+
+
+def find_negatives(folder: Path | str) -> list[Sample]:
+    """The images in `non-landslide/image` of `folder`, sorted by name, as samples without mask.
+
+    Raises `LandslideError` where there are none.
+    """
+    images_folder = Path(folder) / "non-landslide" / "image"
+    problems: list[str] = []
+    images = _by_stem(images_folder, problems) if images_folder.is_dir() else {}
+    if problems:
+        raise bad_files(folder, problems)
+    if not images:
+        raise LandslideError(f"{images_folder}: holds no images; put images without landslides there to use negatives.")
+    return [Sample(name, images[name], None, group=name) for name in sorted(images)]
 
 
 def _layout(folder: Path) -> tuple[Path, Path]:
@@ -96,12 +117,14 @@ def _problem(sample: Sample) -> str | None:
     problems = []
     sides = []
     for path, read in ((sample.image, read_image), (sample.mask, read_grey)):
+        if path is None:
+            continue
         try:
             sides.append(read(path))
         except LandslideError as error:
             problems.append(str(error))
-    if problems:
-        return "; ".join(problems)
+    if problems or sample.mask is None:
+        return "; ".join(problems) or None
     image, mask = sides
     if image.shape[:2] != mask.shape:
         size, wanted = _size(mask), _size(image)

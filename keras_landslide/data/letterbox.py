@@ -10,6 +10,23 @@ from ..settings import IGNORE_LABEL
 BAR_GREY = 128
 
 
+def crop_window(height: int, width: int, size: int, place: tuple[float, float]) -> tuple[slice, slice]:
+    """Rows and columns of a window of at most `size × size` in an image of `height × width`.
+
+    `place` says where, from 0 (top, left) up to but not including 1, down and right; where a side is no longer than
+    `size` all of it is kept.
+
+    >>> crop_window(100, 300, 128, (0.9, 0.5))
+    (slice(0, 100, None), slice(86, 214, None))
+    """
+    return _window_side(height, size, place[0]), _window_side(width, size, place[1])
+
+
+def _window_side(side: int, size: int, place: float) -> slice:
+    start = int(place * (max(side - size, 0) + 1))
+    return slice(start, start + min(side, size))
+
+
 @dataclass(frozen=True)
 class Letterbox:
     """Where an image of `height × width` lies in a square of `size`: scaled to fit, centred, bars around it.

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from .augment import RECIPES, augment
 from .folder import Sample
-from .letterbox import Letterbox
+from .letterbox import Letterbox, crop_window
 
 
 def training_stream(
@@ -20,6 +20,7 @@ def training_stream(
     first_epoch: int = 0,
     samples_per_epoch: int = 0,
     num_workers: int = 0,
+    sampling: str = "squeeze",
 ) -> tf.data.Dataset:
     """An endless stream of batches, epoch after epoch, each epoch shuffled anew.
 
@@ -27,6 +28,9 @@ def training_stream(
     shows depends on `seed` and e alone, so a run that continues at epoch e sees what it would have seen. With
     `samples_per_epoch` the samples are repeated (reshuffled each time) or cut to that number, which is rounded to
     whole batches: an epoch has `steps_per_epoch` of them.
+
+    With `sampling` `crop`, what is larger than `image_size` is cut to it at a place drawn anew each time; with
+    `squeeze` it is scaled down. What is smaller is enlarged in both.
     """
     per_epoch = batch_size * steps_per_epoch(samples, batch_size, samples_per_epoch)
     read = _reader(samples, image_size)
@@ -44,7 +48,8 @@ def training_stream(
         return tf.data.Dataset.from_tensor_slices((tf.fill([per_epoch], tf.cast(epoch, tf.int32)), places, order))
 
     def sample(epoch, place, index):
-        image, labels = read(index)
+        crop = tf.random.stateless_uniform([2], _seed(seed + 1, epoch, place, 1)) if sampling == "crop" else ()
+        image, labels = read(index, crop)
         return augment(image, labels, recipe, _seed(seed + 1, epoch, place))
 
     stream = tf.data.Dataset.range(first_epoch, 2**31 - 1).flat_map(epoch_order)
@@ -64,13 +69,18 @@ def evaluation_batches(samples: Sequence[Sample], *, image_size: int, batch_size
 
 
 def _reader(samples: Sequence[Sample], image_size: int):
-    def read(index):
+    """Sample number to letterboxed image and labels; `crop` is empty for all of it, or a place for `crop_window`."""
+
+    def read(index, crop):
         image, labels = samples[int(index)].read()
+        if len(crop):
+            window = crop_window(*labels.shape, image_size, crop)
+            image, labels = image[window], labels[window]
         box = Letterbox(*labels.shape, image_size)
         return box.image_in(image), box.labels_in(labels)
 
-    def op(index):
-        image, labels = tf.numpy_function(read, [index], (tf.uint8, tf.uint8))
+    def op(index, crop=()):
+        image, labels = tf.numpy_function(read, [index, tf.convert_to_tensor(crop, tf.float32)], (tf.uint8, tf.uint8))
         return tf.ensure_shape(image, (image_size, image_size, 3)), tf.ensure_shape(labels, (image_size, image_size))
 
     return op

@@ -1,13 +1,14 @@
-"""Which samples train, validate and test: the named splits of Bijie, or one dealt from a seed."""
+"""Which samples train, validate and test: the named splits of Bijie, one dealt from a seed, or folds of either."""
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import resources
 
 import numpy as np
 
 from ..errors import LandslideError, unknown_name
+from ..settings import ALL
 from .folder import Sample
 
 SUBSETS = ("train", "val", "test")
@@ -15,15 +16,29 @@ BIJIE_SPLITS = ("paper510", "random510", "bijie770", "county_split")
 SPLITS = ("auto", *BIJIE_SPLITS)
 # The paper's proportions: 10 % test, and of the other 90 % a tenth for validation.
 AUTO_SHARES = {"train": 0.81, "val": 0.09, "test": 0.10}
+LEAST_FOLDS = 3  # one part tests, one validates, one trains
+# Those of the negatives of Bijie that have a role: 200, 30 and 70 of 300.
+NEGATIVE_SHARES = {"train": 20 / 30, "val": 3 / 30, "test": 7 / 30}
 
 
 @dataclass(frozen=True)
 class Split:
-    """The samples of each subset under one split; `expected` counts the whole data set's, which may be partly here."""
+    """The samples of each subset under one split; `expected` counts the whole data set's, which may be partly here.
+
+    `negatives` are images without landslide, divided in the same way and kept apart: they are trained on and reported
+    only where that is asked for. `fold` is `i/k` where these are the samples of split `name`, dealt anew into k parts.
+    """
 
     name: str
     subsets: dict[str, list[Sample]]
     expected: dict[str, int]
+    negatives: dict[str, list[Sample]] = field(default_factory=lambda: {name: [] for name in SUBSETS})
+    fold: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The name for reports, with the fold where there is one."""
+        return f"{self.name}, fold {self.fold}" if self.fold else self.name
 
     def subset(self, name: str) -> list[Sample]:
         """The samples of `train`, `val` or `test`; raises `LandslideError` if there are none."""
@@ -31,10 +46,28 @@ class Split:
             raise unknown_name("subset", name, SUBSETS)
         if not self.subsets[name]:
             raise LandslideError(
-                f"The {name} part of split {self.name} has no image here ({self.expected[name]} in the whole data "
+                f"The {name} part of split {self.title} has no image here ({self.expected[name]} in the whole data "
                 "set); choose another --split or add images."
             )
         return self.subsets[name]
+
+    def negative_subset(self, name: str, number: int | str = ALL, *, seed: int = 0) -> list[Sample]:
+        """The negatives of `train`, `val` or `test`: `"all"`, or the first `number` in an order that `seed` gives.
+
+        Raises `LandslideError` if there are none, or fewer than `number`. With the same seed, a smaller number gives
+        a part of what a larger one gives.
+        """
+        if name not in SUBSETS:
+            raise unknown_name("subset", name, SUBSETS)
+        here = self.negatives[name]
+        wanted = max(1, len(here)) if number == ALL else number
+        if wanted > len(here):
+            raise LandslideError(
+                f"--negatives {number} is not possible: {len(here)} images without landslide are in the {name} part; "
+                "give a smaller number or add images to non-landslide/image."
+            )
+        order = np.random.default_rng(seed).permutation(len(here))[:wanted]
+        return [here[place] for place in sorted(order)]
 
     @property
     def counts(self) -> str:
@@ -46,31 +79,102 @@ class Split:
         return ", ".join(parts)
 
 
-def split_samples(samples: Sequence[Sample], name: str, *, seed: int = 0) -> Split:
+def split_samples(
+    samples: Sequence[Sample],
+    name: str,
+    *,
+    fold: str | None = None,
+    seed: int = 0,
+    negatives: Sequence[Sample] = (),
+    groups: Mapping[str, str] | None = None,
+) -> Split:
     """Divide `samples` by the split called `name`: `auto`, or one of Bijie's.
 
-    Raises `LandslideError` for an unknown name and where none of the split's images is here.
+    With `fold` `i/k`, all samples that the split has a role for are dealt anew into k parts, of which part i tests,
+    part i + 1 (after the last, the first) validates and the others train. Over all i each sample is tested once; the
+    parts depend on the seed and on which samples are here.
+
+    Samples of one group stay together in `auto` and in folds. `groups` says the group of a sample's name; where it
+    does not, the package's table of Bijie does, else the sample itself.
+
+    `negatives` have the role that the package's table gives them, the same in every split; those that it does not
+    know are dealt in the same shares.
+
+    Raises `LandslideError` for an unknown name or fold, and where none of the split's images is here.
     """
     if name not in SPLITS:
         raise unknown_name("split", name, SPLITS)
-    return _dealt(samples, seed) if name == "auto" else _bijie(samples, name)
+    part, parts = _parsed(fold) if fold else (0, 0)
+    samples = _grouped(samples, groups or {})
+    split = _auto(samples, seed) if name == "auto" else _bijie(samples, name)
+    if fold:
+        split = _folded(split, part, parts, seed)
+    return replace(split, negatives=_divided_negatives(negatives, seed))
 
 
-def _dealt(samples: Sequence[Sample], seed: int) -> Split:
-    """Deal whole groups in seeded order until validation and test have their shares; train takes the rest."""
+def _grouped(samples: Sequence[Sample], groups: Mapping[str, str]) -> list[Sample]:
+    known = {row["name"]: row["group"] for row in bijie_table()} | dict(groups)
+    return [replace(sample, group=known.get(sample.name, sample.group)) for sample in samples]
+
+
+def _auto(samples: Sequence[Sample], seed: int) -> Split:
+    subsets = _dealt(samples, AUTO_SHARES, seed)
+    return Split("auto", subsets, {name: len(part) for name, part in subsets.items()})
+
+
+def _parsed(fold: str) -> tuple[int, int]:
+    part, _, parts = fold.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts) >= LEAST_FOLDS):
+        raise LandslideError(
+            f"--fold {fold} is not possible; give i/k such as 1/5: k parts, {LEAST_FOLDS} or more, and i from 1 to k."
+        )
+    return int(part), int(parts)
+
+
+def _folded(split: Split, part: int, parts: int, seed: int) -> Split:
+    samples = sorted((sample for inside in split.subsets.values() for sample in inside), key=lambda one: one.name)
+    groups = _shuffled_groups(samples, seed)
+    if len(groups) < parts:
+        raise LandslideError(
+            f"--fold {part}/{parts} is not possible: the samples here make {len(groups)} groups that share ground; "
+            "give fewer parts or add images."
+        )
+    dealt: list[list[Sample]] = [[] for _ in range(parts)]
+    for group in sorted(groups, key=len, reverse=True):  # the large ones first: the parts then differ by one at most
+        min(dealt, key=len).extend(group)
+    test, val, *train = dealt[part - 1 :] + dealt[: part - 1]
+    subsets = {"train": [sample for inside in train for sample in inside], "val": val, "test": test}
+    subsets = {name: sorted(inside, key=lambda one: one.name) for name, inside in subsets.items()}
+    expected = {name: len(inside) for name, inside in subsets.items()}
+    return replace(split, subsets=subsets, expected=expected, fold=f"{part}/{parts}")
+
+
+def _shuffled_groups(samples: Sequence[Sample], seed: int) -> list[list[Sample]]:
     groups: dict[str, list[Sample]] = {}
     for sample in samples:
         groups.setdefault(sample.group, []).append(sample)
     order = list(groups.values())
     np.random.default_rng(seed).shuffle(order)
+    return order
+
+
+def _divided_negatives(negatives: Sequence[Sample], seed: int) -> dict[str, list[Sample]]:
+    roles = {row["name"]: row["role"] for row in _table("bijie_negatives.csv")}
+    unknown = [sample for sample in negatives if sample.name not in roles]
+    dealt = _dealt(unknown, NEGATIVE_SHARES, seed)
+    return {name: [sample for sample in negatives if roles.get(sample.name) == name] + dealt[name] for name in SUBSETS}
+
+
+def _dealt(samples: Sequence[Sample], shares: dict[str, float], seed: int) -> dict[str, list[Sample]]:
+    """Deal whole groups in seeded order until validation and test have their shares; train takes the rest."""
+    order = _shuffled_groups(samples, seed)
     subsets: dict[str, list[Sample]] = {subset: [] for subset in SUBSETS}
     for name in ("test", "val"):
-        wanted = max(1, round(AUTO_SHARES[name] * len(samples)))
+        wanted = max(1, round(shares[name] * len(samples)))
         while order and len(subsets[name]) < wanted:
             subsets[name] += order.pop()
     subsets["train"] = [sample for group in order for sample in group]
-    subsets = {name: sorted(part, key=lambda sample: sample.name) for name, part in subsets.items()}
-    return Split("auto", subsets, {name: len(part) for name, part in subsets.items()})
+    return {name: sorted(part, key=lambda sample: sample.name) for name, part in subsets.items()}
 
 
 def _bijie(samples: Sequence[Sample], name: str) -> Split:
@@ -82,7 +186,7 @@ def _bijie(samples: Sequence[Sample], name: str) -> Split:
         if role:
             expected[role] += 1
             if row["name"] in by_name:
-                subsets[role].append(replace(by_name[row["name"]], group=row["group"]))
+                subsets[role].append(by_name[row["name"]])
     if not any(subsets.values()):
         raise LandslideError(
             f"None of the {sum(expected.values())} images of split {name} is here; it is for the Bijie data set, "
@@ -93,5 +197,9 @@ def _bijie(samples: Sequence[Sample], name: str) -> Split:
 
 def bijie_table() -> list[dict[str, str]]:
     """Name, overlap group and role in each named split of all 770 landslide images of Bijie; no role: left out."""
-    with (resources.files(__package__) / "bijie_splits.csv").open(encoding="utf-8", newline="") as file:
+    return _table("bijie_splits.csv")
+
+
+def _table(name: str) -> list[dict[str, str]]:
+    with (resources.files(__package__) / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_landslide.data.folder import check_samples, find_samples
+from keras_landslide.data.folder import check_samples, find_negatives, find_samples
 from keras_landslide.errors import LandslideError
 
 
@@ -97,3 +97,27 @@ def test_an_empty_folder(tmp_path):
     (tmp_path / "mask").mkdir()
     with pytest.raises(LandslideError, match="holds no images"):
         find_samples(tmp_path)
+
+
+def test_images_without_landslide_are_all_background(scenes):
+    negatives = find_negatives(scenes)
+    assert [sample.name for sample in negatives] == [f"synth_{number:04d}" for number in range(17, 23)]
+    image, classes = negatives[0].read()
+    np.testing.assert_array_equal(image[..., ::-1], cv2.imread(str(scenes / "non-landslide/image/synth_0017.png")))
+    assert classes.shape == image.shape[:2] and classes.dtype == np.uint8 and not classes.any()
+
+
+def test_a_broken_image_without_landslide_is_named_among_the_others(folder, scenes):
+    shutil.copytree(scenes / "non-landslide", folder / "non-landslide")
+    samples, negatives = find_samples(folder), find_negatives(folder)
+    check_samples(negatives, folder)
+    negatives[2].image.write_bytes(b"no picture")
+    samples[0].mask.write_bytes(b"")
+    with pytest.raises(LandslideError, match="2 files cannot be used") as error:
+        check_samples([*samples, *negatives], folder)
+    assert samples[0].name in error.value.files[0] and negatives[2].name in error.value.files[1]
+
+
+def test_no_images_without_landslide(folder):
+    with pytest.raises(LandslideError, match=r"non-landslide/image: holds no images"):
+        find_negatives(folder)

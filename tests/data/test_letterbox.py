@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_landslide.data.letterbox import Letterbox
+from keras_landslide.data.letterbox import Letterbox, crop_window
 
 
 @pytest.mark.parametrize(("height", "width"), [(61, 61), (94, 121), (700, 1239), (65, 64), (1000, 3)])
@@ -40,3 +40,14 @@ def test_the_image_is_not_mirrored_or_turned():
     image[:20, :40] = 255  # bright top left
     square = Letterbox(40, 80, 80).image_in(image)
     assert square[30, 20].min() == 255 and square[30, 60].max() == 0 and square[50, 20].max() == 0
+
+
+def test_windows_reach_every_place_and_nothing_beyond():
+    below_one = np.nextafter(np.float32(1), np.float32(0))
+    starts = set()
+    for place in [*np.linspace(0, 0.999, 500), below_one]:
+        rows, columns = crop_window(70, 40, 64, (place, place))
+        assert rows.stop - rows.start == 64 and (columns.start, columns.stop) == (0, 40)
+        starts.add(rows.start)
+    assert starts == set(range(7))
+    assert crop_window(40, 50, 64, (below_one, below_one)) == (slice(0, 40), slice(0, 50))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_landslide.data.folder import find_samples
+from keras_landslide.data.folder import find_negatives, find_samples
 from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.data.pipeline import evaluation_batches, steps_per_epoch, training_stream
 
@@ -64,3 +64,47 @@ def test_evaluation_shows_every_sample_in_order_letterboxed(samples):
         np.testing.assert_array_equal(image, box.image_in(native))
         np.testing.assert_array_equal(truth, box.labels_in(native_truth))
         assert (truth == 255).sum() == 64 * 64 - box.inner_height * box.inner_width
+
+
+def test_negatives_are_shown_once_an_epoch_and_are_background(samples, scenes):
+    together = [*samples, *find_negatives(scenes)[:5]]
+    assert steps_per_epoch(together, 5) == 3
+    batches = first(together, 3, augmentation="none")
+    without = [labels for _, batch in batches for labels in batch if not (labels == 1).any()]
+    assert len(without) == 5 and all(set(np.unique(labels)) <= {0, 255} for labels in without)
+
+
+def test_crops_are_slices_of_the_image_at_other_places_each_epoch(scenes):
+    """The oracle: every slice of that size is looked through."""
+    (large,) = [sample for sample in find_samples(scenes) if min(sample.read()[1].shape) > 66][:1]
+    image, truth = large.read()
+    windows = {
+        (top, left): (image[top : top + 64, left : left + 64], truth[top : top + 64, left : left + 64])
+        for top in range(image.shape[0] - 63)
+        for left in range(image.shape[1] - 63)
+    }
+    places = []
+    for images, labels in first([large], 12, batch_size=1, augmentation="none", sampling="crop"):
+        found = [
+            place
+            for place, (part, classes) in windows.items()
+            if np.array_equal(part, images[0]) and np.array_equal(classes, labels[0])
+        ]
+        assert len(found) == 1
+        places += found
+    assert len({top for top, _ in places}) > 2 and len({left for _, left in places}) > 2
+
+
+def test_a_crop_keeps_the_whole_of_a_shorter_side_and_small_images_are_enlarged_as_before(samples):
+    (wide,) = [sample for sample in samples if sample.read()[1].shape[0] < 60 < 70 < sample.read()[1].shape[1]][:1]
+    height = wide.read()[1].shape[0]
+    ((_, labels),) = first([wide], 1, batch_size=1, augmentation="none", sampling="crop")
+    assert (labels[0] != 255).all(axis=1).sum() == height
+    (small,) = [sample for sample in samples if max(sample.read()[1].shape) < 64][:1]
+    options = {"batch_size": 1, "augmentation": "none"}
+    assert equal(first([small], 1, sampling="crop", **options), first([small], 1, **options))
+
+
+def test_crops_are_the_same_whatever_the_parallelism(samples):
+    assert equal(*(first(samples, 4, sampling="crop", num_workers=workers) for workers in (1, 4)))
+    assert not equal(*(first(samples, 4, sampling=sampling) for sampling in ("crop", "squeeze")))

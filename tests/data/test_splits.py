@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_landslide.data.folder import Sample, find_samples
+from keras_landslide.data.folder import Sample, find_negatives, find_samples
 from keras_landslide.data.splits import BIJIE_SPLITS, bijie_table, split_samples
 from keras_landslide.errors import LandslideError
 
@@ -85,3 +85,99 @@ def test_unknown_names_list_the_choices():
         split_samples(samples(["a"]), "paper51")
     with pytest.raises(LandslideError, match="train, val, test"):
         split_samples(samples(["a"]), "auto").subset("tset")
+
+
+@pytest.mark.parametrize(("name", "count"), [("auto", 770), ("paper510", 510)])
+def test_each_sample_is_tested_in_one_fold_and_no_group_stands_on_two_sides(name, count):
+    """The groups are those of the published table, whatever the split."""
+    groups = {row["name"]: row["group"] for row in bijie_table()}
+    tested, validated = Counter(), Counter()
+    for part in range(1, 6):
+        split = split_samples(every_bijie_sample(), name, fold=f"{part}/5", seed=2)
+        inside = {subset: [sample.name for sample in split.subset(subset)] for subset in split.subsets}
+        assert sum(map(len, inside.values())) == len({name for names in inside.values() for name in names}) == count
+        sides = Counter(group for names in inside.values() for group in {groups[name] for name in names})
+        assert max(sides.values()) == 1
+        assert len(inside["test"]) == len(inside["val"]) == count // 5
+        tested.update(inside["test"])
+        validated[part % 5 + 1] = frozenset(inside["val"])
+        assert split.title == f"{name}, fold {part}/5"
+    assert len(tested) == count and set(tested.values()) == {1}
+    for part, names in validated.items():
+        split = split_samples(every_bijie_sample(), name, fold=f"{part}/5", seed=2)
+        assert {sample.name for sample in split.subset("test")} == names
+
+
+def test_folds_are_the_same_for_the_same_seed():
+    def fold(seed):
+        return split_samples(every_bijie_sample(), "auto", fold="2/5", seed=seed)
+
+    assert fold(1) == fold(1) != fold(2)
+
+
+def test_groups_can_be_given_for_folds_and_for_auto():
+    some = samples([f"n{number}" for number in range(60)])
+    pairs = {f"n{number}": f"pair{number // 2}" for number in range(40)}  # the others stand alone
+    for options in ({}, *({"fold": f"{part}/3"} for part in (1, 2, 3))):
+        split = split_samples(some, "auto", groups=pairs, **options)
+        sides = Counter(pairs[s.name] for part in split.subsets.values() for s in part if s.name in pairs)
+        for part in split.subsets.values():
+            names = {sample.name for sample in part}
+            assert all(f"n{int(name[1:]) ^ 1}" in names for name in names if name in pairs)
+        assert set(sides.values()) == {2} and sum(map(len, split.subsets.values())) == 60
+
+
+@pytest.mark.parametrize("fold", ["0/5", "6/5", "2/2", "1", "a/b", "1/5/5", "-1/5", "1.5/5"])
+def test_folds_that_are_none(fold):
+    with pytest.raises(LandslideError, match=rf"--fold {fold} is not possible; give i/k"):
+        split_samples(samples([f"n{number}" for number in range(60)]), "auto", fold=fold)
+
+
+def test_more_folds_than_groups():
+    with pytest.raises(LandslideError, match="--fold 1/5 is not possible: the samples here make 4 groups"):
+        split_samples(samples([f"{n}{m}" for n in "abcd" for m in range(9)], lambda name: name[0]), "auto", fold="1/5")
+
+
+def test_auto_on_bijie_keeps_shared_ground_on_one_side():
+    groups = {row["name"]: row["group"] for row in bijie_table()}
+    split = split_samples(every_bijie_sample(), "auto")
+    sides = Counter(group for part in split.subsets.values() for group in {groups[sample.name] for sample in part})
+    assert max(sides.values()) == 1
+
+
+def test_negatives_have_the_published_roles_in_every_split(bijie):
+    with (bijie / "negatives.csv").open(newline="") as file:
+        published = {row["name"]: row["role"] for row in csv.DictReader(file)}
+    assert Counter(published.values()) == {"train": 200, "val": 30, "test": 70}
+    landslides, negatives = find_samples(bijie), find_negatives(bijie)
+    for name, seed in (("paper510", 0), ("auto", 3)):
+        split = split_samples(landslides, name, seed=seed, negatives=negatives)
+        assert {sample.name: part for part, inside in split.negatives.items() for sample in inside} == published
+        assert not {sample.image for part in split.subsets.values() for sample in part} & {
+            sample.image for sample in negatives
+        }
+
+
+def test_negatives_of_another_folder_are_dealt_in_the_same_shares():
+    negatives = samples([f"calm{number}" for number in range(90)])
+    split = split_samples(samples("abc"), "auto", seed=1, negatives=negatives)
+    assert {name: len(part) for name, part in split.negatives.items()} == {"train": 60, "val": 9, "test": 21}
+    assert sorted(s.name for part in split.negatives.values() for s in part) == sorted(s.name for s in negatives)
+    assert split_samples(samples("abc"), "auto", seed=1, negatives=negatives) == split
+    assert split_samples(samples("abc"), "auto", seed=2, negatives=negatives).negatives != split.negatives
+
+
+def test_a_number_of_negatives_is_part_of_a_larger_number():
+    split = split_samples(samples("abc"), "auto", negatives=samples([f"calm{number}" for number in range(90)]))
+    some, more = (split.negative_subset("train", number, seed=5) for number in (7, 20))
+    assert (len(some), len(more)) == (7, 20) and set(some) < set(more) < set(split.negatives["train"])
+    assert split.negative_subset("train", 7, seed=6) != some
+    assert split.negative_subset("train", "all") == split.negatives["train"]
+
+
+def test_more_negatives_than_there_are():
+    split = split_samples(samples("abc"), "auto", negatives=samples(["calm"]))
+    with pytest.raises(LandslideError, match=r"--negatives 2 is not possible: 0 images .* in the train part"):
+        split.negative_subset("train", 2)
+    with pytest.raises(LandslideError, match="--negatives all is not possible: 0 images"):
+        split.negative_subset("val")

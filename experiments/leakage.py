@@ -1,0 +1,143 @@
+"""What it is worth to have trained on images that show the ground of the test images.
+
+The same test images and as many training images, twice: with the training images that share ground with test images,
+and with others in their place. One seed, one set of validation images, which share ground with nothing. Writes
+results/leakage.json (cost and scores stand there) and the two runs in runs/leakage/.
+
+    python experiments/leakage.py --data ../shared/bijie
+    python experiments/leakage.py --quick --out runs/quick --results runs/quick
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from keras_landslide.comparison import landslide_iou, paired_difference
+from keras_landslide.data.splits import Split
+from keras_landslide.errors import LandslideError, exit_code
+from keras_landslide.io import write_json
+from keras_landslide.reproduction import checked_split, options_parser, parsed, trained_result
+from keras_landslide.settings import Settings, preset
+
+QUICK = {"image_size": 64, "frozen_epochs": 1, "unfrozen_epochs": 1, "samples_per_epoch": 16}
+
+
+def main(arguments=None) -> None:
+    parser = options_parser("leakage", __doc__, split="random510")
+    parser.add_argument("--epochs", type=int, default=10, help="the first tenth frozen; default: %(default)s")
+    parser.add_argument("--image-size", type=int, default=192, help="default: %(default)s")
+    options = parsed(parser, arguments)
+    sys.exit(exit_code(lambda: run(options)))
+
+
+def run(options) -> None:
+    """Train twice, compare on the test images, write and print."""
+    settings = _settings(options)
+    split = checked_split(options)
+    leaking, clean = trainings(split, seed=options.seed)
+    counts = {name: len(part) for name, part in clean.subsets.items()}
+    replaced = len(set(leaking.subset("train")) - set(clean.subset("train")))
+    print(f"Two trainings: {clean.counts}; {replaced} training images with ground of test images, or without.")
+    with_overlaps = trained_result(settings, leaking, Path(options.out) / "with_overlaps")
+    without_overlaps = trained_result(settings, clean, Path(options.out) / "without_overlaps")
+    content = {
+        "split": split.title,
+        "images": {**counts, "overlapping_train": replaced},
+        "landslide_iou": compared(leaking, with_overlaps["per_image"], without_overlaps["per_image"]),
+        "with_overlaps": with_overlaps,
+        "without_overlaps": without_overlaps,
+    }
+    print("\n".join(table(content["landslide_iou"])))
+    path = Path(options.results) / "leakage.json"
+    write_json(path, content)
+    print(f"Result: {path}")
+
+
+def _settings(options) -> Settings:
+    if options.epochs < 2:
+        raise LandslideError(f"--epochs {options.epochs} is not possible; give 2 or more.")
+    frozen = max(1, options.epochs // 10)
+    chosen = {
+        "image_size": options.image_size,
+        "frozen_epochs": frozen,
+        "unfrozen_epochs": options.epochs - frozen,
+        **(QUICK if options.quick else {}),
+    }
+    return preset(options.preset, seed=options.seed, **chosen)
+
+
+def trainings(split: Split, *, seed: int) -> tuple[Split, Split]:
+    """Two splits with the same validation and test part and equally many training images.
+
+    The first trains on all that share ground with test images, and lacks as many others, drawn with `seed`; the
+    second lacks those that do. Validation images that share ground with any other part are left out of both. Raises
+    `LandslideError` where no training image shares ground with a test image.
+    """
+    train, val, test = (split.subset(name) for name in ("train", "val", "test"))
+    tested = {sample.group for sample in test}
+    overlapping = [sample for sample in train if sample.group in tested]
+    others = [sample for sample in train if sample.group not in tested]
+    if not overlapping or len(others) <= len(overlapping):
+        raise LandslideError(
+            f"Split {split.title} has {len(overlapping)} training images that share ground with test images and "
+            f"{len(others)} others; it needs at least one, and more others: use --split random510 on the Bijie images."
+        )
+    left_out = np.random.default_rng(seed).choice(len(others), len(overlapping), replace=False)
+    kept = {sample.name for place, sample in enumerate(others) if place not in set(left_out)}
+    leaking = [sample for sample in train if sample.group in tested or sample.name in kept]
+    elsewhere = tested | {sample.group for sample in train}
+    val = [sample for sample in val if sample.group not in elsewhere]
+
+    def divided(part) -> Split:
+        subsets = {"train": part, "val": val, "test": test}
+        return dataclasses.replace(
+            split, subsets=subsets, expected={name: len(samples) for name, samples in subsets.items()}
+        )
+
+    return divided(leaking), divided(others)
+
+
+def compared(leaking: Split, with_overlaps: dict, without_overlaps: dict) -> dict[str, dict]:
+    """Landslide IoU of both trainings and their difference, for test images by whether training showed their ground.
+
+    `with_overlaps` and `without_overlaps` are confusion matrices by image name.
+    """
+    trained = {sample.group for sample in leaking.subset("train")}
+    tested = leaking.subset("test")
+    parts = {
+        "overlapping": [sample.name for sample in tested if sample.group in trained],
+        "others": [sample.name for sample in tested if sample.group not in trained],
+        "all": [sample.name for sample in tested],
+    }
+    lines = {}
+    for part, names in parts.items():
+        if not names:
+            continue
+        clean, leaky = ({name: matrices[name] for name in names} for matrices in (without_overlaps, with_overlaps))
+        gain, interval = paired_difference(clean, leaky, landslide_iou)
+        lines[part] = {
+            "images": len(names),
+            "with_overlaps": landslide_iou(np.sum(list(leaky.values()), axis=0)),
+            "without_overlaps": landslide_iou(np.sum(list(clean.values()), axis=0)),
+            "difference": gain,
+            "interval": interval,
+        }
+    return lines
+
+
+def table(lines: dict[str, dict]) -> list[str]:
+    """The comparison as lines of text, in per cent."""
+    text = ["", f"{'landslide IoU (%)':24}{'images':>8}{'with':>8}{'without':>9}{'difference':>12}   95 % interval"]
+    for part, line in lines.items():
+        low, high = (100 * end for end in line["interval"])
+        text.append(
+            f"{'test images, ' + part:24}{line['images']:8d}{100 * line['with_overlaps']:8.1f}"
+            f"{100 * line['without_overlaps']:9.1f}{100 * line['difference']:+12.1f}   {low:+.1f} to {high:+.1f}"
+        )
+    return [*text, ""]
+
+
+if __name__ == "__main__":
+    main()
