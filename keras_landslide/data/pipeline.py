@@ -9,6 +9,10 @@ from .augment import RECIPES, augment
 from .folder import Sample
 from .letterbox import Letterbox
 
+# Letterboxed samples kept in memory between epochs: 1200 of 473 × 473, which is every image of a small data set; of a
+# folder of any size no more than this.
+CACHE_BYTES = 1 << 30
+
 
 def training_stream(
     samples: Sequence[Sample],
@@ -20,23 +24,25 @@ def training_stream(
     first_epoch: int = 0,
     samples_per_epoch: int = 0,
     num_workers: int = 0,
+    cache_bytes: int = CACHE_BYTES,
 ) -> tf.data.Dataset:
     """An endless stream of batches, epoch after epoch, each epoch shuffled anew.
 
     Images `(batch_size, S, S, 3)` float32 0–255 and labels `(batch_size, S, S)` uint8 with 255 ignored. What epoch e
     shows depends on `seed` and e alone, so a run that continues at epoch e sees what it would have seen. With
     `samples_per_epoch` the samples are repeated (reshuffled each time) or cut to that number, which is rounded to
-    whole batches: an epoch has `steps_per_epoch` of them.
+    whole batches: an epoch has `steps_per_epoch` of them. At most `num_workers` samples are made at a time (0:
+    TensorFlow chooses). The first samples that fit into `cache_bytes` are decoded once, the others every epoch.
     """
     per_epoch = batch_size * steps_per_epoch(samples, batch_size, samples_per_epoch)
-    read = _reader(samples, image_size)
+    read = _reader(samples, image_size, cache_bytes)
     recipe = RECIPES[augmentation]
     parallel = num_workers or tf.data.AUTOTUNE
     rounds = -(-per_epoch // len(samples))
 
     def epoch_order(epoch):
         shuffled = [
-            tf.random.experimental.stateless_shuffle(tf.range(len(samples)), _seed(seed, epoch, part))
+            tf.random.experimental.stateless_shuffle(tf.range(len(samples)), seed_pair(seed, epoch, part))
             for part in range(rounds)
         ]
         order = tf.concat(shuffled, axis=0)[:per_epoch]
@@ -45,7 +51,7 @@ def training_stream(
 
     def sample(epoch, place, index):
         image, labels = read(index)
-        return augment(image, labels, recipe, _seed(seed + 1, epoch, place))
+        return augment(image, labels, recipe, seed_pair(seed + 1, epoch, place))
 
     stream = tf.data.Dataset.range(first_epoch, 2**31 - 1).flat_map(epoch_order)
     stream = stream.map(sample, num_parallel_calls=parallel, deterministic=True)
@@ -63,20 +69,28 @@ def evaluation_batches(samples: Sequence[Sample], *, image_size: int, batch_size
     return batches.batch(batch_size).prefetch(2)
 
 
-def _reader(samples: Sequence[Sample], image_size: int):
+def _reader(samples: Sequence[Sample], image_size: int, cache_bytes: int = 0):
+    kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    most = cache_bytes // (image_size * image_size * 4)  # three channels and the labels
+
     def read(index):
-        image, labels = samples[int(index)].read()
+        if index in kept:
+            return kept[index]
+        image, labels = samples[index].read()
         box = Letterbox(*labels.shape, image_size)
-        return box.image_in(image), box.labels_in(labels)
+        letterboxed = box.image_in(image), box.labels_in(labels)
+        if len(kept) < most:
+            kept[index] = letterboxed
+        return letterboxed
 
     def op(index):
-        image, labels = tf.numpy_function(read, [index], (tf.uint8, tf.uint8))
+        image, labels = tf.numpy_function(lambda number: read(int(number)), [index], (tf.uint8, tf.uint8))
         return tf.ensure_shape(image, (image_size, image_size, 3)), tf.ensure_shape(labels, (image_size, image_size))
 
     return op
 
 
-def _seed(seed: int, *numbers):
+def seed_pair(seed: int, *numbers):
     """A seed pair for stateless random ops, one for each (seed, numbers…)."""
     pair = np.array([seed, 0x1A5D], np.int32)
     for number in numbers:
