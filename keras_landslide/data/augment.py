@@ -100,33 +100,28 @@ def warp(image, labels, matrix):
     cost of TensorFlow's own projective transform (`benchmarks/augmentation.py`).
     """
     height, width = labels.shape
+    row = width + 3  # a pixel of padding before, two after: whatever lies outside is looked up there
+    pixels = tf.reshape(tf.pad(image, [[1, 2], [1, 2], [0, 0]], constant_values=BAR_GREY), [-1, 3])
+    classes = tf.reshape(tf.pad(labels, [[1, 2], [1, 2]], constant_values=IGNORE_LABEL), [-1])
     down, right = tf.meshgrid(_from_centre(height), _from_centre(width), indexing="ij")
     x = matrix[0, 0] * right + matrix[0, 1] * down + (matrix[0, 2] + (width - 1) / 2)
     y = matrix[1, 0] * right + matrix[1, 1] * down + (matrix[1, 2] + (height - 1) / 2)
-    pixels = tf.reshape(image, [height * width, 3])
-
-    def picture(column, row):
-        inside, place = _places(column, row, height, width)
-        return tf.where(inside[..., tf.newaxis], tf.cast(tf.gather(pixels, place), tf.float32), float(BAR_GREY))
-
+    x, y = tf.clip_by_value(x, -1.0, float(width)) + 1.0, tf.clip_by_value(y, -1.0, float(height)) + 1.0
     left, top = tf.floor(x), tf.floor(y)
-    across, along = (x - left)[..., tf.newaxis], (y - top)[..., tf.newaxis]
-    upper = picture(left, top) * (1.0 - across) + picture(left + 1.0, top) * across
-    lower = picture(left, top + 1.0) * (1.0 - across) + picture(left + 1.0, top + 1.0) * across
-    inside, place = _places(tf.floor(x + 0.5), tf.floor(y + 0.5), height, width)
-    ignore = tf.constant(IGNORE_LABEL, tf.uint8)
-    return upper * (1.0 - along) + lower * along, tf.where(inside, tf.gather(tf.reshape(labels, [-1]), place), ignore)
+    across, along = x - left, y - top
+    place = tf.cast(top, tf.int32) * row + tf.cast(left, tf.int32)
+
+    def between(place):
+        first, second = (tf.cast(tf.gather(pixels, place + step), tf.float32) for step in (0, 1))
+        return first + (second - first) * across[..., tf.newaxis]
+
+    upper, lower = between(place), between(place + row)
+    nearest = place + tf.cast(across >= 0.5, tf.int32) + row * tf.cast(along >= 0.5, tf.int32)
+    return upper + (lower - upper) * along[..., tf.newaxis], tf.gather(classes, nearest)
 
 
 def _from_centre(length: int):
     return tf.range(length, dtype=tf.float32) - (length - 1) / 2
-
-
-def _places(column, row, height: int, width: int):
-    """Whether each whole-numbered place lies in the source, and its (nearest) position among the flat pixels."""
-    inside = (column >= 0.0) & (column < width) & (row >= 0.0) & (row < height)
-    nearest = tf.clip_by_value(row, 0.0, height - 1.0) * width + tf.clip_by_value(column, 0.0, width - 1.0)
-    return inside, tf.cast(nearest, tf.int32)
 
 
 def augment(image, labels, recipe: Recipe, seed):
