@@ -17,20 +17,28 @@ from .letterbox import BAR_GREY
 class Recipe:
     """What may happen to a sample.
 
-    `angles` in degrees are drawn from with `rotation_probability`, `angle_jitter` is added either way; `zoom` is the
-    range of the part of each dimension that is kept (0.7: a crop to 0.7, resized back), placed at random inside;
-    `brightness`, `contrast` and `tint` are the largest relative change of all values, of the distance from the mean,
-    and of each channel.
+    Geometry: `angles` in degrees are drawn from with `rotation_probability`, `angle_jitter` is added either way; then
+    left and right, top and bottom are exchanged with `flip_probability` and `vertical_flip_probability`; `zoom` is the
+    range of the part of each dimension that is kept (0.7: a crop to 0.7, resized back; 1.3: shrunk, with room around),
+    placed at random.
+
+    Colours, each the largest relative change: `brightness` of all values, `contrast` of the distance from the mean,
+    `tint` of each channel, `saturation` of the distance from grey (seasons), `gamma` of the exponent (the response of
+    another sensor), `shade` of the light between the middle and a corner (sun and haze).
     """
 
     angles: tuple[float, ...] = ()
     rotation_probability: float = 0.0
     angle_jitter: float = 0.0
     flip_probability: float = 0.0
+    vertical_flip_probability: float = 0.0
     zoom: tuple[float, float] = (1.0, 1.0)
     brightness: float = 0.0
     contrast: float = 0.0
     tint: float = 0.0
+    saturation: float = 0.0
+    gamma: float = 0.0
+    shade: float = 0.0
 
 
 RECIPES = {
@@ -46,14 +54,18 @@ RECIPES = {
         tint=0.05,
     ),
     "strong": Recipe(
-        angles=(0.0, 90.0, 180.0, 270.0),
+        angles=(0.0, 90.0),  # with both flips: all eight ways to lay a square
         rotation_probability=1.0,
         angle_jitter=45.0,
         flip_probability=0.5,
+        vertical_flip_probability=0.5,
         zoom=(0.4, 1.3),
         brightness=0.35,
         contrast=0.4,
         tint=0.15,
+        saturation=0.5,
+        gamma=0.3,
+        shade=0.3,
     ),
     "none": Recipe(),
 }
@@ -66,9 +78,10 @@ def rotation(degrees):
     return _matrix([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
 
 
-def flip(yes):
-    """Mirror left and right where `yes`."""
-    return _matrix([[tf.where(yes, -1.0, 1.0), 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+def flip(left_right, top_bottom=False):
+    """Mirror left and right, top and bottom, where true."""
+    across, down = tf.where(left_right, -1.0, 1.0), tf.where(top_bottom, -1.0, 1.0)
+    return _matrix([[across, 0.0, 0.0], [0.0, down, 0.0], [0.0, 0.0, 1.0]])
 
 
 def crop(part, right, down):
@@ -81,40 +94,59 @@ def _matrix(rows):
 
 
 def warp(image, labels, matrix):
-    """Resample `(S, S, 3)` float32 (bilinear) and `(S, S)` uint8 (nearest) by `matrix`; what opens is grey, ignored."""
-    centre = (tf.cast(tf.shape(image)[0], tf.float32) - 1.0) / 2.0
-    to_centre = _matrix([[1.0, 0.0, -centre], [0.0, 1.0, -centre], [0.0, 0.0, 1.0]])
-    from_centre = _matrix([[1.0, 0.0, centre], [0.0, 1.0, centre], [0.0, 0.0, 1.0]])
-    transform = tf.reshape(from_centre @ matrix @ to_centre, [1, 9])[:, :8]
+    """Resample `(H, W, 3)` (bilinear, to float32) and `(H, W)` uint8 (nearest); what opens is grey and ignored.
 
-    def resample(picture, method, fill):
-        return tf.raw_ops.ImageProjectiveTransformV3(
-            images=picture[tf.newaxis],
-            transforms=transform,
-            output_shape=tf.shape(picture)[:2],
-            fill_value=tf.constant(fill, tf.float32),
-            interpolation=method,
-            fill_mode="CONSTANT",
-        )[0]
+    Plain gathers and arithmetic: slow one by one, but XLA makes them one loop over the pixels, at less than half the
+    cost of TensorFlow's own projective transform (`benchmarks/augmentation.py`).
+    """
+    height, width = labels.shape
+    row = width + 3  # a pixel of padding before, two after: whatever lies outside is looked up there
+    pixels = tf.reshape(tf.pad(image, [[1, 2], [1, 2], [0, 0]], constant_values=BAR_GREY), [-1, 3])
+    classes = tf.reshape(tf.pad(labels, [[1, 2], [1, 2]], constant_values=IGNORE_LABEL), [-1])
+    down, right = tf.meshgrid(_from_centre(height), _from_centre(width), indexing="ij")
+    x = matrix[0, 0] * right + matrix[0, 1] * down + (matrix[0, 2] + (width - 1) / 2)
+    y = matrix[1, 0] * right + matrix[1, 1] * down + (matrix[1, 2] + (height - 1) / 2)
+    x, y = tf.clip_by_value(x, -1.0, float(width)) + 1.0, tf.clip_by_value(y, -1.0, float(height)) + 1.0
+    left, top = tf.floor(x), tf.floor(y)
+    across, along = x - left, y - top
+    place = tf.cast(top, tf.int32) * row + tf.cast(left, tf.int32)
 
-    image = tf.ensure_shape(resample(image, "BILINEAR", BAR_GREY), image.shape)
-    return image, tf.ensure_shape(resample(labels[..., tf.newaxis], "NEAREST", IGNORE_LABEL)[..., 0], labels.shape)
+    def between(place):
+        first, second = (tf.cast(tf.gather(pixels, place + step), tf.float32) for step in (0, 1))
+        return first + (second - first) * across[..., tf.newaxis]
+
+    upper, lower = between(place), between(place + row)
+    nearest = place + tf.cast(across >= 0.5, tf.int32) + row * tf.cast(along >= 0.5, tf.int32)
+    return upper + (lower - upper) * along[..., tf.newaxis], tf.gather(classes, nearest)
+
+
+def _from_centre(length: int):
+    return tf.range(length, dtype=tf.float32) - (length - 1) / 2
 
 
 def augment(image, labels, recipe: Recipe, seed):
-    """Draw one variant of a sample: `(S, S, 3)` and `(S, S)` uint8 to float32 0–255 and uint8, same shapes.
+    """Draw one variant of a sample: `(H, W, 3)` and `(H, W)` uint8 to float32 0–255 and uint8, same shapes.
 
     `seed` is an int32 pair: the same seed gives the same variant, wherever and whenever it is drawn.
     """
-    image = tf.cast(image, tf.float32)
     if recipe == RECIPES["none"]:
-        return image, labels
-    drawn = tf.random.stateless_uniform([12], seed)
-    image, labels = warp(image, labels, _drawn_matrix(recipe, drawn, tf.shape(image)[0]))
-    return _colours(image, recipe, drawn[7:]), labels
+        return tf.cast(image, tf.float32), labels
+    return _variant(image, labels, recipe, draws(seed))
 
 
-def _drawn_matrix(recipe: Recipe, drawn, size):
+@tf.function(jit_compile=True, autograph=False)
+def _variant(image, labels, recipe: Recipe, drawn):
+    image, labels = warp(image, labels, drawn_matrix(recipe, drawn, *labels.shape))
+    return colours(image, recipe, drawn), labels
+
+
+def draws(seed):
+    """What `drawn_matrix` and `colours` take, `(17,)` float32 in [0, 1); not in XLA, whose generator may differ."""
+    return tf.random.stateless_uniform([17], seed)
+
+
+def drawn_matrix(recipe: Recipe, drawn, height: int, width: int):
+    """The matrix, `(3, 3)` float32, from places of a sample of `height × width` to places of its source."""
     degrees = tf.constant(0.0)
     if recipe.angles:
         choice = tf.cast(drawn[1] * len(recipe.angles), tf.int32)
@@ -123,19 +155,32 @@ def _drawn_matrix(recipe: Recipe, drawn, size):
     degrees += recipe.angle_jitter * (2.0 * drawn[2] - 1.0)
     least, most = recipe.zoom
     part = least + (most - least) * drawn[3]
-    room = tf.maximum(1.0 - part, 0.0) * tf.cast(size, tf.float32)
-    cropped = crop(part, room * (drawn[4] - 0.5), room * (drawn[5] - 0.5))
-    return rotation(degrees) @ flip(drawn[6] < recipe.flip_probability) @ cropped
+    room = tf.abs(1.0 - part)
+    cropped = crop(part, room * width * (drawn[4] - 0.5), room * height * (drawn[5] - 0.5))
+    mirrored = flip(drawn[6] < recipe.flip_probability, drawn[16] < recipe.vertical_flip_probability)
+    return rotation(degrees) @ mirrored @ cropped
 
 
-def _colours(image, recipe: Recipe, drawn):
-    if not (recipe.brightness or recipe.contrast or recipe.tint):
-        return image
+def colours(image, recipe: Recipe, drawn):
+    """Other light, season and sensor: `(H, W, 3)` float32 0–255 to the same."""
 
     def factor(value, most):
         return 1.0 + most * (2.0 * value - 1.0)
 
-    mean = tf.reduce_mean(image)
-    image = (image - mean) * factor(drawn[0], recipe.contrast) + mean
-    image *= factor(drawn[1], recipe.brightness) * factor(drawn[2:5], recipe.tint)
-    return tf.clip_by_value(image, 0.0, 255.0)
+    if recipe.contrast:
+        mean = tf.reduce_mean(image)
+        image = (image - mean) * factor(drawn[7], recipe.contrast) + mean
+    if recipe.brightness or recipe.tint:
+        image *= factor(drawn[8], recipe.brightness) * factor(drawn[9:12], recipe.tint)
+    if recipe.saturation:
+        grey = tf.reduce_mean(image, axis=-1, keepdims=True)
+        image = (image - grey) * factor(drawn[12], recipe.saturation) + grey
+    if recipe.shade:
+        height, width = image.shape[:2]
+        down, right = tf.meshgrid(tf.linspace(-0.5, 0.5, height), tf.linspace(-0.5, 0.5, width), indexing="ij")
+        slope = right * (2.0 * drawn[14] - 1.0) + down * (2.0 * drawn[15] - 1.0)
+        image *= (1.0 + recipe.shade * slope)[..., tf.newaxis]
+    image = tf.clip_by_value(image, 0.0, 255.0)
+    if recipe.gamma:
+        image = 255.0 * (image / 255.0) ** factor(drawn[13], recipe.gamma)
+    return image

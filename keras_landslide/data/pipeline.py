@@ -9,6 +9,10 @@ from .augment import RECIPES, augment
 from .folder import Sample
 from .letterbox import Letterbox, crop_window
 
+# Letterboxed samples kept in memory between epochs: 1200 of 473 × 473, which is every image of a small data set; of a
+# folder of any size no more than this.
+CACHE_BYTES = 1 << 30
+
 
 def training_stream(
     samples: Sequence[Sample],
@@ -21,26 +25,28 @@ def training_stream(
     samples_per_epoch: int = 0,
     num_workers: int = 0,
     sampling: str = "squeeze",
+    cache_bytes: int = CACHE_BYTES,
 ) -> tf.data.Dataset:
     """An endless stream of batches, epoch after epoch, each epoch shuffled anew.
 
     Images `(batch_size, S, S, 3)` float32 0–255 and labels `(batch_size, S, S)` uint8 with 255 ignored. What epoch e
     shows depends on `seed` and e alone, so a run that continues at epoch e sees what it would have seen. With
     `samples_per_epoch` the samples are repeated (reshuffled each time) or cut to that number, which is rounded to
-    whole batches: an epoch has `steps_per_epoch` of them.
+    whole batches: an epoch has `steps_per_epoch` of them. At most `num_workers` samples are made at a time (0:
+    TensorFlow chooses). The first samples that fit into `cache_bytes` are decoded once, the others every epoch.
 
-    With `sampling` `crop`, what is larger than `image_size` is cut to it at a place drawn anew each time; with
-    `squeeze` it is scaled down. What is smaller is enlarged in both.
+    With `sampling` `crop`, what is larger than `image_size` is cut to it at a place drawn anew each time, and nothing is
+    kept; with `squeeze` it is scaled down. What is smaller is enlarged in both.
     """
     per_epoch = batch_size * steps_per_epoch(samples, batch_size, samples_per_epoch)
-    read = _reader(samples, image_size)
+    read = _reader(samples, image_size, 0 if sampling == "crop" else cache_bytes)
     recipe = RECIPES[augmentation]
     parallel = num_workers or tf.data.AUTOTUNE
     rounds = -(-per_epoch // len(samples))
 
     def epoch_order(epoch):
         shuffled = [
-            tf.random.experimental.stateless_shuffle(tf.range(len(samples)), _seed(seed, epoch, part))
+            tf.random.experimental.stateless_shuffle(tf.range(len(samples)), seed_pair(seed, epoch, part))
             for part in range(rounds)
         ]
         order = tf.concat(shuffled, axis=0)[:per_epoch]
@@ -48,9 +54,9 @@ def training_stream(
         return tf.data.Dataset.from_tensor_slices((tf.fill([per_epoch], tf.cast(epoch, tf.int32)), places, order))
 
     def sample(epoch, place, index):
-        crop = tf.random.stateless_uniform([2], _seed(seed + 1, epoch, place, 1)) if sampling == "crop" else ()
+        crop = tf.random.stateless_uniform([2], seed_pair(seed + 1, epoch, place, 1)) if sampling == "crop" else ()
         image, labels = read(index, crop)
-        return augment(image, labels, recipe, _seed(seed + 1, epoch, place))
+        return augment(image, labels, recipe, seed_pair(seed + 1, epoch, place))
 
     stream = tf.data.Dataset.range(first_epoch, 2**31 - 1).flat_map(epoch_order)
     stream = stream.map(sample, num_parallel_calls=parallel, deterministic=True)
@@ -68,16 +74,24 @@ def evaluation_batches(samples: Sequence[Sample], *, image_size: int, batch_size
     return batches.batch(batch_size).prefetch(2)
 
 
-def _reader(samples: Sequence[Sample], image_size: int):
+def _reader(samples: Sequence[Sample], image_size: int, cache_bytes: int = 0):
     """Sample number to letterboxed image and labels; `crop` is empty for all of it, or a place for `crop_window`."""
+    kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    most = cache_bytes // (image_size * image_size * 4)  # three channels and the labels
 
     def read(index, crop):
-        image, labels = samples[int(index)].read()
+        index = int(index)
+        if index in kept:
+            return kept[index]
+        image, labels = samples[index].read()
         if len(crop):
             window = crop_window(*labels.shape, image_size, crop)
             image, labels = image[window], labels[window]
         box = Letterbox(*labels.shape, image_size)
-        return box.image_in(image), box.labels_in(labels)
+        letterboxed = box.image_in(image), box.labels_in(labels)
+        if len(kept) < most:
+            kept[index] = letterboxed
+        return letterboxed
 
     def op(index, crop=()):
         image, labels = tf.numpy_function(read, [index, tf.convert_to_tensor(crop, tf.float32)], (tf.uint8, tf.uint8))
@@ -86,7 +100,7 @@ def _reader(samples: Sequence[Sample], image_size: int):
     return op
 
 
-def _seed(seed: int, *numbers):
+def seed_pair(seed: int, *numbers):
     """A seed pair for stateless random ops, one for each (seed, numbers…)."""
     pair = np.array([seed, 0x1A5D], np.int32)
     for number in numbers:

@@ -1,9 +1,13 @@
 """Streams: the same for the same seed, each epoch complete, bars ignored."""
 
+import os
+import threading
+import time
+
 import numpy as np
 import pytest
 
-from keras_landslide.data.folder import find_negatives, find_samples
+from keras_landslide.data.folder import Sample, find_negatives, find_samples
 from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.data.pipeline import evaluation_batches, steps_per_epoch, training_stream
 
@@ -31,6 +35,46 @@ def equal(one, other) -> bool:
 def test_the_same_seed_gives_the_same_stream_whatever_the_parallelism(samples):
     assert equal(first(samples, 4, num_workers=1), first(samples, 4, num_workers=4))
     assert not equal(first(samples, 4), first(samples, 4, seed=1))
+
+
+class Watched:
+    """A sample that counts how often it is read, and how many are read at a time."""
+
+    lock, now, most = threading.Lock(), 0, 0
+
+    def __init__(self, sample: Sample):
+        self.sample, self.times_read = sample, 0
+
+    def read(self):
+        with Watched.lock:
+            self.times_read += 1
+            Watched.now += 1
+            Watched.most = max(Watched.most, Watched.now)
+        time.sleep(0.02)
+        with Watched.lock:
+            Watched.now -= 1
+        return self.sample.read()
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_num_workers_samples_are_made_at_a_time(samples, num_workers):
+    Watched.most = 0
+    first([Watched(sample) for sample in samples], 4, num_workers=num_workers, cache_bytes=0)
+    assert Watched.most == min(num_workers, os.cpu_count())
+
+
+def test_the_cache_decodes_once_what_fits_and_changes_nothing(samples):
+    one = 64 * 64 * 4
+    read, streams = {}, {}
+    for kept in (0, 4, 10):
+        watched = [Watched(sample) for sample in samples]
+        streams[kept] = first(watched, 6, cache_bytes=kept * one + one // 2, num_workers=1)
+        read[kept] = sorted(sample.times_read for sample in watched)
+    assert equal(streams[0], streams[4]) and equal(streams[0], streams[10])
+    # three epochs were asked for; what is read ahead may have begun a fourth and fifth
+    assert read[10] == [1] * 10
+    assert read[4][:4] == [1] * 4 and read[4][4] >= 3
+    assert read[0][0] >= 3
 
 
 def test_an_epoch_shows_every_sample_once_in_another_order(samples):
