@@ -35,8 +35,8 @@ def training_stream(
     whole batches: an epoch has `steps_per_epoch` of them. At most `num_workers` samples are made at a time (0:
     TensorFlow chooses). The first samples that fit into `cache_bytes` are decoded once, the others every epoch.
 
-    With `sampling` `crop`, what is larger than `image_size` is cut to it at a place drawn anew each time, and nothing is
-    kept; with `squeeze` it is scaled down. What is smaller is enlarged in both.
+    With `sampling` `crop`, what is larger than `image_size` is cut to it at a place drawn anew each time, and nothing
+    is kept; with `squeeze` it is scaled down. What is smaller is enlarged in both.
     """
     per_epoch = batch_size * steps_per_epoch(samples, batch_size, samples_per_epoch)
     read = _reader(samples, image_size, 0 if sampling == "crop" else cache_bytes)
