@@ -22,7 +22,7 @@ from .runs import read_history
 from .settings import preset
 from .training import train
 
-QUICK = {"image_size": 64, "frozen_epochs": 1, "unfrozen_epochs": 1, "frozen_batch_size": 4, "unfrozen_batch_size": 4}
+QUICK = {"image_size": 64, "frozen_epochs": 1, "unfrozen_epochs": 4, "frozen_batch_size": 4, "unfrozen_batch_size": 4}
 QUICK_SAMPLES = 8
 
 
