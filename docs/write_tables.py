@@ -8,7 +8,8 @@ from pathlib import Path
 
 from keras_landslide.comparison import TABLE5_HEAD, table5_line
 from keras_landslide.io import read_json, write_text
-from keras_landslide.paper import TABLE_5, VARIANTS
+from keras_landslide.models.describe import row_cost
+from keras_landslide.paper import INPUT_SIZE, PUBLIC_MULTIPLY_ADDS, TABLE_5, VARIANTS
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,8 +24,29 @@ def table_5() -> str:
     return "\n".join(lines)
 
 
+def costs() -> str:
+    """What the rows of Table 3 cost, and what public code of the same models does."""
+    lines = [
+        f"| model | parameters | multiply-adds at {INPUT_SIZE} × {INPUT_SIZE} | public code | ours at that size |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in TABLE_5:
+        here, public = row_cost(row, INPUT_SIZE), "– | –"
+        if row.name in PUBLIC_MULTIPLY_ADDS:
+            side, billions = PUBLIC_MULTIPLY_ADDS[row.name]
+            public = f"{billions:g} bn at {side} | {row_cost(row, side).multiply_adds / 1e9:.1f} bn"
+        lines.append(f"| {row.title} | {here.parameters / 1e6:.1f} M | {here.multiply_adds / 1e9:.1f} bn | {public} |")
+    return "\n".join(lines)
+
+
+def with_tables(text: str) -> str:
+    """The README's text with the tables that stand between its marks made anew."""
+    for name, table in (("table5", table_5), ("costs", costs)):
+        block = f"<!-- {name} -->\n{table()}\n<!-- /{name} -->"
+        text = re.sub(f"<!-- {name} -->.*<!-- /{name} -->", lambda _, block=block: block, text, flags=re.S)
+    return text
+
+
 if __name__ == "__main__":
     readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    block = f"<!-- table5 -->\n{table_5()}\n<!-- /table5 -->"
-    write_text(readme, re.sub(r"<!-- table5 -->.*<!-- /table5 -->", lambda _: block, text, flags=re.S))
+    write_text(readme, with_tables(readme.read_text(encoding="utf-8")))

@@ -50,6 +50,15 @@ VARIANTS = (
 )
 ROWS = {row.name: row for row in TABLE_5 + VARIANTS}
 
+# Billions of multiply-adds of the public implementations whose setting names Table 4 has, at output stride 8: the side
+# of the image, and the count. Their U-Net needs a multiple of 32 and cannot take the paper's 473.
+PUBLIC_MULTIPLY_ADDS = {
+    "unet_vgg16": (480, 198.0),
+    "unet_resnet50": (480, 79.0),
+    "pspnet_mobilenet_v2": (473, 8.4),
+    "pspnet_resnet50": (473, 161.0),
+}
+
 
 @dataclass(frozen=True)
 class ClassScores:

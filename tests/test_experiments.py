@@ -1,11 +1,17 @@
 """Every experiment with --quick, into a temporary folder."""
 
+import argparse
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+
+from keras_landslide.cli import main
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("table5_*.py"))
@@ -29,10 +35,42 @@ def test_quick(script, bijie, tmp_path):
     content = json.loads(result.read_text())
     assert set(content) >= RESULT_KEYS
     assert result.stem == f"{content['settings']['architecture']}_{content['settings']['backbone']}"
-    assert content["images"] == 8 and len(content["history"]) == 2
+    assert content["images"] == 8
+    losses = [line["loss"] for line in content["history"]]
+    assert len(losses) == 7
+    assert np.mean(losses[-2:]) < 0.9 * losses[0]  # a few steps on real images bring the row's loss down
     assert {path: path.read_bytes() for path in (ROOT / "results").iterdir()} == before
 
 
 def test_quick_never_replaces_a_real_result():
     done = run(EXPERIMENTS[0], "--quick")
     assert done.returncode == 2 and "wants its own --out" in done.stderr
+
+
+def test_figure_5_shows_image_label_and_what_predict_marks(tiny_run, scenes, tmp_path):
+    script = runpy.run_path(str(ROOT / "experiments" / "figure5.py"))
+    shown = {}
+    in_script = script["draw"].__globals__
+    really_draw = in_script["comparison_figure"]
+
+    def draw(rows, columns, path):
+        shown.update(rows=rows, columns=columns)
+        really_draw(rows, columns, path)
+
+    in_script["comparison_figure"] = draw
+    weights = [str(tiny_run / "best.weights.h5"), str(tiny_run / "last" / "last.weights.h5")]
+    out = tmp_path / "figure5.png"
+    options = {"data": str(scenes), "split": "auto", "weights": weights, "names": None, "count": 2, "out": str(out)}
+    script["draw"](argparse.Namespace(**options))
+    assert shown["columns"] == ["image", "label", "PSPNet (MobileNet)", "PSPNet (MobileNet)"]
+    assert cv2.imread(str(out)).shape[1] > 800
+    for number, file in enumerate(weights):
+        folder = tmp_path / str(number)
+        images = [str(scenes / "landslide" / "image" / f"{name}.png") for name, _ in shown["rows"]]
+        assert main(["predict", "--weights", file, *images, "--out", str(folder)]) == 0
+        for name, pictures in shown["rows"]:
+            marked = cv2.imread(str(folder / "masks" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+            label = cv2.imread(str(scenes / "landslide" / "mask" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+            np.testing.assert_array_equal(pictures[2 + number], marked == 255)
+            np.testing.assert_array_equal(pictures[1], label == 255)
+            assert pictures[0].shape == (*marked.shape, 3)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,10 @@ def test_a_result_agrees_with_its_own_counts(path):
 def test_every_linked_file_is_there():
     for target in re.findall(r"\]\((?!http)([^)#]+)", README):
         assert (ROOT / target).exists(), target
+
+
+@pytest.mark.slow  # builds the six rows
+def test_the_tables_are_those_that_the_script_writes():
+    script = runpy.run_path(str(ROOT / "docs" / "write_tables.py"))
+    assert script["with_tables"](README) == README
+    assert script["with_tables"](README.replace("2.4 M", "2.5 M")) == README  # the control: a wrong number is mended

@@ -7,6 +7,7 @@ from math import prod
 import keras
 from keras import layers
 
+from ..paper import Row
 from .build import build_model
 
 
@@ -55,6 +56,13 @@ def _of_layer(layer, output) -> int:
         kernels = [weight for weight in layer.weights if len(weight.shape) > 1]
         return prod(output.shape[1:-1]) * sum(prod(kernel.shape) for kernel in kernels)
     return 0
+
+
+def row_cost(row: Row, image_size: int) -> Cost:
+    """The cost of a row of Table 3 at `image_size` × `image_size` pixels and the paper's output stride."""
+    shape = (image_size, image_size, 3)
+    model = build_model(row.architecture, row.backbone, input_shape=shape, backbone_weights=None)
+    return cost(model, image_size, image_size)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 
 from keras_landslide.losses import SegmentationLoss
 from keras_landslide.models import ARCHITECTURES, BACKBONES, DeepLabV3Plus, PSPNet, UNet, build_model, load_model
+from keras_landslide.models.calibration import calibrate_batch_normalization
 from keras_landslide.models.saving import save_weights
 
 SIDES = (64, 97)  # the smallest, and an odd one
@@ -146,3 +147,21 @@ def test_builders_by_name_take_the_options_of_build_model(builder, architecture)
     model = builder(LIGHT, input_shape=(64, None, 3), classes=4, backbone_weights=None)
     assert model.name == f"{architecture}_{LIGHT}"
     assert model.output_shape == (None, 64, None, 4)
+
+
+@pytest.mark.slow  # full networks at the paper's size
+@pytest.mark.parametrize("row", ["unet_resnet50", "deeplabv3plus_xception", "pspnet_mobilenet_v2"])
+def test_fixed_and_dynamic_rows_agree_at_the_sizes_of_use(row, images, difference, imagenet, monkeypatch):
+    """On ImageNet weights, through `predict`, where sizes are unknown when the graph is built."""
+    monkeypatch.setenv("KERAS_LANDSLIDE_BACKBONES", str(imagenet))
+    architecture, backbone = row.split("_", 1)
+    dynamic = build_model(architecture, backbone, input_shape=(None, None, 3))
+    calibrate_batch_normalization(dynamic, [images(128, 128, count=2)])
+    for sides in [(473, 473), (500, 500), (321, 257)]:
+        fixed = build_model(architecture, backbone, input_shape=(*sides, 3), backbone_weights=None)
+        fixed.set_weights(dynamic.get_weights())
+        image = images(*sides)
+        wanted = fixed.predict(image, verbose=0)
+        assert np.ptp(wanted[..., 1]) > 0.3
+        assert difference(dynamic.predict(image, verbose=0), wanted) < EXACT
+        assert difference(dynamic.predict(np.roll(image, 1, axis=2), verbose=0), wanted) > 100 * EXACT
