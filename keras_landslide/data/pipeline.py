@@ -1,5 +1,6 @@
 """Samples → tf.data streams of batches, the same for the same seed whatever the parallelism."""
 
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,7 +36,8 @@ def training_stream(
     TensorFlow chooses). The first samples that fit into `cache_bytes` are decoded once, the others every epoch.
     """
     per_epoch = batch_size * steps_per_epoch(samples, batch_size, samples_per_epoch)
-    read = _reader(samples, image_size, cache_bytes)
+    kept = _Kept(image_size, cache_bytes)
+    read = _reader(samples, image_size, kept)
     recipe = RECIPES[augmentation]
     parallel = num_workers or tf.data.AUTOTUNE
     rounds = -(-per_epoch // len(samples))
@@ -55,7 +57,9 @@ def training_stream(
 
     stream = tf.data.Dataset.range(first_epoch, 2**31 - 1).flat_map(epoch_order)
     stream = stream.map(sample, num_parallel_calls=parallel, deterministic=True)
-    return stream.batch(batch_size, drop_remainder=True).prefetch(2)
+    stream = stream.batch(batch_size, drop_remainder=True).prefetch(2)
+    stream.kept = kept  # lives as long as the stream
+    return stream
 
 
 def steps_per_epoch(samples: Sequence[Sample], batch_size: int, samples_per_epoch: int = 0) -> int:
@@ -69,17 +73,26 @@ def evaluation_batches(samples: Sequence[Sample], *, image_size: int, batch_size
     return batches.batch(batch_size).prefetch(2)
 
 
-def _reader(samples: Sequence[Sample], image_size: int, cache_bytes: int = 0):
-    kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    most = cache_bytes // (image_size * image_size * 4)  # three channels and the labels
+class _Kept(dict[int, tuple[np.ndarray, np.ndarray]]):
+    """Letterboxed samples by number, as many as fit into `cache_bytes`."""
+
+    def __init__(self, image_size: int, cache_bytes: int):
+        super().__init__()
+        self.most = cache_bytes // (image_size * image_size * 4)  # three channels and the labels
+
+
+def _reader(samples: Sequence[Sample], image_size: int, kept: _Kept | None = None):
+    # TensorFlow never forgets a Python function that it was given: what this one held would stay until the program ends
+    remembered = weakref.ref(kept) if kept is not None else lambda: None
 
     def read(index):
-        if index in kept:
+        kept = remembered()
+        if kept is not None and index in kept:
             return kept[index]
         image, labels = samples[index].read()
         box = Letterbox(*labels.shape, image_size)
         letterboxed = box.image_in(image), box.labels_in(labels)
-        if len(kept) < most:
+        if kept is not None and len(kept) < kept.most:
             kept[index] = letterboxed
         return letterboxed
 
