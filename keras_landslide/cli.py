@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .errors import LandslideError, exit_code
 from .paper import INPUT_SIZE
-from .settings import PRESETS, Settings, flag, preset
+from .settings import AUGMENTATIONS, PRESETS, Settings, flag, preset
 
 EXAMPLES = {
     "demo": "  keras-landslide demo\n  keras-landslide demo --out elsewhere --overwrite",
@@ -34,6 +34,11 @@ EXAMPLES = {
     "export": (
         "  keras-landslide export --weights runs/psp/best.weights.h5 --format onnx --out exported\n"
         "  keras-landslide export --weights runs/psp/best.weights.h5 --format litert --image-size 473 --out phone"
+    ),
+    "augment": (
+        "  keras-landslide augment --data bijie --split paper510 --count 2500 --out bijie2500\n"
+        "  keras-landslide augment --data bijie --augmentation strong --contact-sheet strong.png\n"
+        "  keras-landslide train --preset cpu --augmentation none --data bijie2500 --out runs/expanded"
     ),
     "predict": "  keras-landslide predict --weights runs/psp/best.weights.h5 photo.png folder/ --out predictions",
 }
@@ -77,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_predict(commands)
     _add_export(commands)
+    _add_augment(commands)
     _add_models(commands)
     return parser
 
@@ -144,6 +150,12 @@ def _count_or_word(text: str) -> int | str:
 _READ_AS = {int: int, float: float, float | None: _number_or_none, int | str: _count_or_word}
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not possible; give 1 or more")
+    return int(text)
+
+
 def _add_split(parser, default: str | None) -> None:
     text = "auto, paper510, random510, bijie770 or county_split"
     parser.add_argument(
@@ -203,6 +215,28 @@ def _add_export(commands) -> None:
     )
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where the model and its card go")
     parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds something")
+
+
+def _add_augment(commands) -> None:
+    parser = _add(
+        commands, "augment", "write an expanded training set to disk, or a sheet of augmented samples", _augment
+    )
+    parser.add_argument("--data", required=True, metavar="FOLDER", help="as for train")
+    _add_split(parser, "auto")
+    parser.add_argument("--subset", default="train", metavar="NAME", help="train, val or test; default: %(default)s")
+    parser.add_argument(
+        "--augmentation", default="paper", metavar="NAME", help=f"{', '.join(AUGMENTATIONS)}; default: %(default)s"
+    )
+    parser.add_argument("--out", metavar="FOLDER", help="write image/, mask/ and groups.csv there, for train --data")
+    parser.add_argument(
+        "--count", type=_positive, default=2500, metavar="N", help="samples to write; default: %(default)s"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier set there")
+    parser.add_argument("--contact-sheet", metavar="FILE", help="draw thirty samples as training sees them (.png)")
+    parser.add_argument(
+        "--image-size", type=int, default=INPUT_SIZE, metavar="N", help="of the sheet's samples; default: %(default)s"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 
 
 def _add_models(commands) -> None:
@@ -356,6 +390,30 @@ def _export(options) -> None:
         )
     _say(f"Agrees with Keras to {made.difference:.0e} in its own runtime.")
     _say(f"Model: {made.model}\nHow to use it: {made.card}")
+
+
+def _augment(options) -> None:
+    from .io import check_image_path, free_folder, progress
+
+    if not (options.out or options.contact_sheet):
+        raise LandslideError("Nothing to do; give --out FOLDER, --contact-sheet FILE or both.")
+    settings = Settings(augmentation=options.augmentation, image_size=options.image_size, seed=options.seed)
+    recipe = {"augmentation": settings.augmentation, "seed": settings.seed}
+    if options.contact_sheet:
+        check_image_path(options.contact_sheet)
+    if options.out:
+        free_folder(options.out, overwrite=options.overwrite)
+    samples = _split(options, options.split, options.fold, settings.seed, negatives=False).subset(options.subset)
+    _load_tensorflow()
+    from .expansion import contact_sheet, expand
+
+    if options.contact_sheet:
+        contact_sheet(samples, options.contact_sheet, image_size=settings.image_size, **recipe)
+        _say(f"Thirty samples as training sees them: {options.contact_sheet}")
+    if options.out:
+        with progress(options.count, "augmenting") as bar:
+            expand(samples, options.out, options.count, overwrite=options.overwrite, on_done=bar.update, **recipe)
+        _say(f"{options.count} variants of {len(samples)} images: {options.out}")
 
 
 def _models(options) -> None:

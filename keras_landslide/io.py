@@ -170,6 +170,13 @@ def free_folder(path: Path | str, *, overwrite: bool = False) -> Path:
     return path
 
 
+def check_image_path(path: Path | str) -> None:
+    """Raise `LandslideError` if no image file can be written at `path`; leaves no trace."""
+    if Path(path).suffix.lower() not in IMAGE_SUFFIXES:
+        raise LandslideError(f"{path}: is no image; give a name that ends in one of {', '.join(IMAGE_SUFFIXES)}.")
+    check_writable(Path(path).parent)
+
+
 def check_writable(path: Path | str) -> None:
     """Raise `LandslideError` if nothing can be created at or below the folder `path`; leaves no trace."""
     existing = Path(path).absolute()

@@ -1,5 +1,7 @@
 """A folder of images and masks → samples; every check of a user's files."""
 
+import csv
+import io as text_io
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +11,8 @@ import numpy as np
 
 from ..errors import LandslideError
 from ..io import IMAGE_SUFFIXES, read_grey, read_image
+
+GROUPS = "groups.csv"  # beside image/ and mask/, where several samples show the same ground
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ def find_samples(folder: Path | str) -> list[Sample]:
     """Pair the images and masks of `folder`, sorted by name.
 
     The folder is laid out as Bijie is distributed (`landslide/image`, `landslide/mask`) or has `image/` and `mask/`.
-    Raises `LandslideError` for a folder of another shape, or naming every image without mask and mask without image.
+    Each is a group of its own, unless a `groups.csv` (name,group) beside them says otherwise. Raises `LandslideError`
+    for a folder of another shape, or naming every image without mask and mask without image.
     """
     images_folder, masks_folder = _layout(Path(folder))
     problems: list[str] = []
@@ -54,7 +59,27 @@ def find_samples(folder: Path | str) -> list[Sample]:
         raise LandslideError(
             f"{images_folder}: holds no images; put files ending in {', '.join(IMAGE_SUFFIXES)} there."
         )
-    return [Sample(name, images[name], masks[name], group=name) for name in sorted(images)]
+    groups = read_groups(images_folder.parent)
+    return [Sample(name, images[name], masks[name], groups.get(name, name)) for name in sorted(images)]
+
+
+def read_groups(folder: Path) -> dict[str, str]:
+    """Name to group, as `groups.csv` in `folder` says; empty where there is none."""
+    path = folder / GROUPS
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *lines = list(csv.reader(file)) or [[]]
+    if header != ["name", "group"] or any(len(line) != 2 for line in lines):
+        raise LandslideError(f"{path}: is not a table of the columns name,group; mend or remove it.")
+    return dict(lines)
+
+
+def groups_table(groups: Iterable[tuple[str, str]]) -> str:
+    """The text of a `groups.csv` for pairs of name and group."""
+    table = text_io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows([("name", "group"), *groups])
+    return table.getvalue()
 
 
 def find_negatives(folder: Path | str) -> list[Sample]:

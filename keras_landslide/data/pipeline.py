@@ -1,5 +1,6 @@
 """Samples → tf.data streams of batches, the same for the same seed whatever the parallelism."""
 
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,7 +40,8 @@ def training_stream(
     is kept; with `squeeze` it is scaled down. What is smaller is enlarged in both.
     """
     per_epoch = batch_size * steps_per_epoch(samples, batch_size, samples_per_epoch)
-    read = _reader(samples, image_size, 0 if sampling == "crop" else cache_bytes)
+    kept = _Kept(image_size, 0 if sampling == "crop" else cache_bytes)
+    read = _reader(samples, image_size, kept)
     recipe = RECIPES[augmentation]
     parallel = num_workers or tf.data.AUTOTUNE
     rounds = -(-per_epoch // len(samples))
@@ -60,7 +62,9 @@ def training_stream(
 
     stream = tf.data.Dataset.range(first_epoch, 2**31 - 1).flat_map(epoch_order)
     stream = stream.map(sample, num_parallel_calls=parallel, deterministic=True)
-    return stream.batch(batch_size, drop_remainder=True).prefetch(2)
+    stream = stream.batch(batch_size, drop_remainder=True).prefetch(2)
+    stream.kept = kept  # lives as long as the stream
+    return stream
 
 
 def steps_per_epoch(samples: Sequence[Sample], batch_size: int, samples_per_epoch: int = 0) -> int:
@@ -74,14 +78,22 @@ def evaluation_batches(samples: Sequence[Sample], *, image_size: int, batch_size
     return batches.batch(batch_size).prefetch(2)
 
 
-def _reader(samples: Sequence[Sample], image_size: int, cache_bytes: int = 0):
+class _Kept(dict[int, tuple[np.ndarray, np.ndarray]]):
+    """Letterboxed samples by number, as many as fit into `cache_bytes`."""
+
+    def __init__(self, image_size: int, cache_bytes: int):
+        super().__init__()
+        self.most = cache_bytes // (image_size * image_size * 4)  # three channels and the labels
+
+
+def _reader(samples: Sequence[Sample], image_size: int, kept: _Kept | None = None):
     """Sample number to letterboxed image and labels; `crop` is empty for all of it, or a place for `crop_window`."""
-    kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    most = cache_bytes // (image_size * image_size * 4)  # three channels and the labels
+    # TensorFlow never forgets a Python function that it was given: what this one held would stay until the program ends
+    remembered = weakref.ref(kept) if kept is not None else lambda: None
 
     def read(index, crop):
-        index = int(index)
-        if index in kept:
+        kept, index = remembered(), int(index)
+        if kept is not None and index in kept:
             return kept[index]
         image, labels = samples[index].read()
         if len(crop):
@@ -89,7 +101,7 @@ def _reader(samples: Sequence[Sample], image_size: int, cache_bytes: int = 0):
             image, labels = image[window], labels[window]
         box = Letterbox(*labels.shape, image_size)
         letterboxed = box.image_in(image), box.labels_in(labels)
-        if len(kept) < most:
+        if kept is not None and len(kept) < kept.most:
             kept[index] = letterboxed
         return letterboxed
 

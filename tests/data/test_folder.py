@@ -28,6 +28,18 @@ def test_pairs_are_found_in_both_layouts(folder):
     assert [sample.name for sample in find_samples(folder / "landslide")] == names
 
 
+def test_each_sample_is_a_group_unless_a_table_says_otherwise(folder):
+    names = [sample.name for sample in find_samples(folder)]
+    assert [sample.group for sample in find_samples(folder)] == names
+    table = folder / "landslide" / "groups.csv"
+    table.write_text(f"name,group\n{names[1]},ridge\n{names[2]},ridge\ngone,ridge\n")
+    assert [sample.group for sample in find_samples(folder)][:4] == [names[0], "ridge", "ridge", names[3]]
+    for text in ("", "name;group\na;b\n", "name,group\na,b,c\n"):
+        table.write_text(text)
+        with pytest.raises(LandslideError, match=r"groups\.csv: is not a table of the columns name,group"):
+            find_samples(folder)
+
+
 def test_classes_are_zero_and_one(folder):
     sample = find_samples(folder)[0]
     mask = cv2.imread(str(sample.mask), cv2.IMREAD_UNCHANGED)

@@ -1,8 +1,10 @@
 """Streams: the same for the same seed, each epoch complete, bars ignored."""
 
+import gc
 import os
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -75,6 +77,16 @@ def test_the_cache_decodes_once_what_fits_and_changes_nothing(samples):
     assert read[10] == [1] * 10
     assert read[4][:4] == [1] * 4 and read[4][4] >= 3
     assert read[0][0] >= 3
+
+
+def test_what_a_stream_keeps_goes_with_it(samples):
+    endless = stream(samples)
+    assert sum(1 for _ in endless.map(lambda images, labels: images).take(2)) == 2
+    kept = weakref.ref(endless.kept)
+    assert len(kept()) == 10
+    del endless
+    gc.collect()
+    assert kept() is None
 
 
 def test_an_epoch_shows_every_sample_once_in_another_order(samples):
