@@ -41,8 +41,8 @@ def test_pairs_and_offsets_are_those_of_the_crops(terrain, found):
 @pytest.mark.parametrize("height", [14, 15, 21])
 def test_the_smallest_overlap_is_found_wherever_it_lies(terrain, found, offset, height):
     """A cross: neither image's corner is shared, so only the grid inside can find it."""
-    upright, flat = terrain[0:100, 200:214], terrain[50 + offset : 50 + offset + height, 150:260]
-    assert found(flat=flat, upright=upright) == [Overlap("flat", "upright", -50 - offset, 50)]
+    upright, flat = terrain[0:100, 200:214], terrain[50 + offset : 50 + offset + height, 150 - offset : 260]
+    assert found(flat=flat, upright=upright) == [Overlap("flat", "upright", -50 - offset, 50 + offset)]
 
 
 def test_a_narrower_strip_does_not_count_but_a_whole_tiny_image_does(terrain, found):
