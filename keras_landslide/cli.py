@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .errors import LandslideError, exit_code
+from .errors import LandslideError, exit_code, unknown_name
 from .paper import INPUT_SIZE
-from .settings import PRESETS, Settings, flag, preset
+from .settings import LABELS, PRESETS, Settings, flag, preset
 
 EXAMPLES = {
     "demo": "  keras-landslide demo\n  keras-landslide demo --out elsewhere --overwrite",
@@ -22,7 +22,8 @@ EXAMPLES = {
     ),
     "evaluate": (
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --split paper510 --subset test\n"
-        "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --subset val --json scores.json"
+        "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --subset val --json scores.json\n"
+        "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --labels both"
     ),
     "models": "  keras-landslide models\n  keras-landslide models --image-size 352 --output-stride 16",
     "predict": "  keras-landslide predict --weights runs/psp/best.weights.h5 photo.png folder/ --out predictions",
@@ -131,7 +132,13 @@ def _add_split(parser, default: str | None) -> None:
     parser.add_argument(
         "--split", default=default, metavar="NAME", help=f"{text}; default: {default or 'that of training'}"
     )
-    parser.add_argument("--labels", default="original", metavar="NAME", help="original: the masks as published")
+    parser.add_argument(
+        "--labels",
+        default="original",
+        metavar="NAME",
+        help="original (the masks as published) or completed (with the landslides that overlapping images of the same "
+        f"subset show){', or both' if default is None else ''}; default: %(default)s",
+    )
 
 
 def _add_weights(parser) -> None:
@@ -183,8 +190,8 @@ def _train(options) -> None:
     from .io import read_json
     from .training import train
 
-    split = _split(options, options.split, settings.seed)
-    _say(f"Split {split.name}: {split.counts}; {options.labels} labels, no negatives.")
+    split = _with_labels(_split(options, options.split, settings.seed), options.labels)
+    _say(f"Split {split.name}: {split.counts}; {split.labels} labels, no negatives.")
     for name, (ours, paper) in settings.departures_from_paper().items():
         _say(f"  departs from the paper: {name} {ours} (paper: {paper})")
     finished = train(settings, split, options.out, overwrite=options.overwrite, report=_say)
@@ -209,21 +216,28 @@ def _settings(options) -> Settings:
     return preset(options.preset, **given)
 
 
-def _split(options, name: str, seed: int):
-    """The checked samples of `--data`, divided."""
+def _split(options, name: str, seed: int, labels: Sequence[str] = LABELS):
+    """The checked samples of `--data`, divided; `labels` are the choices for `--labels`."""
     from .data.folder import check_samples, find_samples
     from .data.splits import split_samples
-    from .errors import unknown_name
     from .io import progress
-    from .settings import LABELS
 
-    if options.labels not in LABELS:
-        raise unknown_name("labels", options.labels, LABELS)
+    if options.labels not in labels:
+        raise unknown_name("labels", options.labels, labels)
     samples = find_samples(options.data)
     divided = split_samples(samples, name, seed=seed)
     with progress(len(samples), "checking files", "file") as bar:
         check_samples(samples, options.data, bar.update)
     return divided
+
+
+def _with_labels(split, labels: str):
+    """The split with `labels`, behind a bar where overlaps have to be found."""
+    from .data.labels import with_labels
+    from .io import progress
+
+    with progress(2 * sum(map(len, split.subsets.values())), "finding overlaps", "step") as bar:
+        return with_labels(split, labels, bar.update)
 
 
 def _evaluate(options) -> None:
@@ -233,10 +247,13 @@ def _evaluate(options) -> None:
         check_writable(Path(options.json).parent)
     description, size = _described(options)
     data = description["data"]
-    split = _split(options, options.split or data["split"], description["settings"]["seed"])
+    split = _split(options, options.split or data["split"], description["settings"]["seed"], (*LABELS, "both"))
     samples = split.subset(options.subset)
+    only = dataclasses.replace(split, subsets={options.subset: samples})
+    labels = LABELS if options.labels == "both" else (options.labels,)
+    labellings = {name: _with_labels(only, name).subset(options.subset) for name in labels}
     from .comparison import report_lines
-    from .evaluation import evaluate
+    from .evaluation import evaluate_labellings
     from .models import load_model
     from .paper import ROWS
 
@@ -245,18 +262,20 @@ def _evaluate(options) -> None:
     if seen:
         _say(f"{len(seen)} of these {len(samples)} images were trained on: the scores say nothing about new images.")
     with progress(len(samples), "evaluating") as bar:
-        scores = evaluate(
+        evaluations = evaluate_labellings(
             model,
-            samples,
+            labellings,
             image_size=size,
             split=split.name,
             subset=options.subset,
             average_flips=options.average_flips,
             on_done=bar.update,
-        ).to_json()
-    _say("\n".join(report_lines(scores, ROWS.get(f"{description['architecture']}_{description['backbone']}"))))
+        )
+    contents = [evaluation.to_json() for evaluation in evaluations]
+    row = ROWS.get(f"{description['architecture']}_{description['backbone']}")
+    _say("\n\n".join("\n".join(report_lines(content, row)) for content in contents))
     if options.json:
-        write_json(options.json, scores)
+        write_json(options.json, contents[0] | {content["labels"]: content for content in contents[1:]})
         _say(f"Scores and the confusion matrix of every image: {options.json}")
 
 

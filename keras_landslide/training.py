@@ -87,7 +87,12 @@ def train(
             load_weights(model, run.best_weights)
         _fit(model, settings, phase, train_samples, val_samples, run, report)
     scores = evaluate(
-        load_model(run.best_weights), val_samples, image_size=settings.prediction_size, split=split.name, subset="val"
+        load_model(run.best_weights),
+        val_samples,
+        image_size=settings.prediction_size,
+        split=split.name,
+        subset="val",
+        labels=split.labels,
     )
     write_json(run.scores, scores.to_json())
     learning_curves(run.history, run.curves, f"{settings.architecture} on {settings.backbone}, seed {settings.seed}")
@@ -255,7 +260,7 @@ def _description(settings: Settings, split: Split) -> dict:
         "settings": settings.to_json(),
         "data": {
             "split": split.name,
-            "labels": "original",
+            "labels": split.labels,
             "trained_on": [sample.name for sample in split.subset("train")],
         },
     }

@@ -9,20 +9,39 @@ import numpy as np
 
 from ..errors import LandslideError
 from ..io import IMAGE_SUFFIXES, read_grey, read_image
+from .overlaps import shared_ground
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A mask that shares ground with a sample: pixel (y, x) of the sample is pixel (y − dy, x − dx) of `mask`."""
+
+    mask: Path
+    dy: int
+    dx: int
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image with its mask; samples of one `group` show the same ground and stay on one side of a split."""
+    """One image with its mask; samples of one `group` show the same ground and stay on one side of a split.
+
+    The landslides of its `neighbours` belong to its classes too (see `labels.py`).
+    """
 
     name: str
     image: Path
     mask: Path
     group: str
+    neighbours: tuple[Neighbour, ...] = ()
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """The image, `(H, W, 3)` uint8 RGB, and its classes, `(H, W)` uint8 with 0 background, 1 landslide."""
-        return read_image(self.image), classes_of(read_grey(self.mask))
+        classes = classes_of(read_grey(self.mask))
+        for neighbour in self.neighbours:
+            beside = classes_of(read_grey(neighbour.mask))
+            here, there = shared_ground(classes.shape, beside.shape, neighbour.dy, neighbour.dx)
+            classes[here] |= beside[there]
+        return read_image(self.image), classes
 
 
 def classes_of(mask: np.ndarray) -> np.ndarray:

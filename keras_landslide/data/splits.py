@@ -19,11 +19,15 @@ AUTO_SHARES = {"train": 0.81, "val": 0.09, "test": 0.10}
 
 @dataclass(frozen=True)
 class Split:
-    """The samples of each subset under one split; `expected` counts the whole data set's, which may be partly here."""
+    """The samples of each subset under one split; `expected` counts the whole data set's, which may be partly here.
+
+    `labels` says what the samples are labelled with: original or completed masks (see `labels.py`).
+    """
 
     name: str
     subsets: dict[str, list[Sample]]
     expected: dict[str, int]
+    labels: str = "original"
 
     def subset(self, name: str) -> list[Sample]:
         """The samples of `train`, `val` or `test`; raises `LandslideError` if there are none."""
