@@ -13,6 +13,7 @@ from .errors import LandslideError, exit_code, unknown_name
 from .paper import INPUT_SIZE
 from .settings import LABELS, PRESETS, Settings, flag, preset
 
+SPLIT_NAMES = "auto, paper510, random510, bijie770 or county_split"
 EXAMPLES = {
     "demo": "  keras-landslide demo\n  keras-landslide demo --out elsewhere --overwrite",
     "train": (
@@ -24,6 +25,10 @@ EXAMPLES = {
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --split paper510 --subset test\n"
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --subset val --json scores.json\n"
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --labels both"
+    ),
+    "prepare": (
+        "  keras-landslide prepare bijie --split paper510 --json report.json\n"
+        "  keras-landslide prepare downloaded.zip --out clean"
     ),
     "models": "  keras-landslide models\n  keras-landslide models --image-size 352 --output-stride 16",
     "predict": "  keras-landslide predict --weights runs/psp/best.weights.h5 photo.png folder/ --out predictions",
@@ -67,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_evaluate(commands)
     _add_predict(commands)
+    _add_prepare(commands)
     _add_models(commands)
     return parser
 
@@ -128,9 +134,8 @@ def _number_or_none(text: str) -> float | None:
 
 
 def _add_split(parser, default: str | None) -> None:
-    text = "auto, paper510, random510, bijie770 or county_split"
     parser.add_argument(
-        "--split", default=default, metavar="NAME", help=f"{text}; default: {default or 'that of training'}"
+        "--split", default=default, metavar="NAME", help=f"{SPLIT_NAMES}; default: {default or 'that of training'}"
     )
     parser.add_argument(
         "--labels",
@@ -168,6 +173,20 @@ def _add_predict(commands) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE_OR_FOLDER")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where masks, overlays and the table go")
     parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds something")
+
+
+def _add_prepare(commands) -> None:
+    parser = _add(
+        commands, "prepare", "report what is in a folder of images and masks, and write a clean copy", _prepare
+    )
+    parser.add_argument("folder", metavar="FOLDER_OR_ZIP", help="as for train, complete or not, or a zip archive of it")
+    parser.add_argument("--split", metavar="NAME", help=f"the split to report: {SPLIT_NAMES}")
+    parser.add_argument("--seed", type=int, default=0, help="of the split auto; default: %(default)s")
+    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="write a clean copy that train takes: masks 0/255, bad files left out"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier clean copy")
 
 
 def _add_models(commands) -> None:
@@ -302,6 +321,34 @@ def _predict(options) -> None:
     share = sum(one.landslide_pixels for one in made) / sum(one.width * one.height for one in made)
     _say(f"{len(made)} images, {100 * share:.1f} % of their pixels marked as landslide.")
     _say(f"Masks, overlays and predictions.csv: {options.out}")
+
+
+def _prepare(options) -> None:
+    from .data.archive import unpacked
+    from .data.prepare import check_out, find_source, survey, write_clean_copy
+    from .data.prepare_report import report_lines
+    from .io import check_writable, progress, write_json
+
+    if options.json:
+        check_writable(Path(options.json).parent)
+    if options.out:
+        check_out(options.folder, options.out, overwrite=options.overwrite)
+    with unpacked(options.folder) as folder:
+        source = find_source(folder)
+        with progress(source.steps, "looking", "step") as bar:
+            report = survey(source, options.split, seed=options.seed, on_done=bar.update)
+        content = {**report.to_json(options.split), "folder": options.folder}
+        if options.out and report.pairs:
+            write_clean_copy(report, options.out, content)
+    _say("\n".join(report_lines(content)))
+    if options.split and content["split"] is None:
+        _say(f"None of the images of split {options.split} is here.")
+    if options.json:
+        write_json(options.json, content)
+        _say(f"Report as JSON: {options.json}")
+    if options.out:
+        pairs = f"{len(report.pairs)} pairs and {len(report.negatives)} non-landslide images"
+        _say(f"Clean copy of {pairs}: {options.out}" if report.pairs else "No clean copy: no pair can be used.")
 
 
 def _models(options) -> None:

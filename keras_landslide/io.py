@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,8 +29,10 @@ def read_image(path: Path | str) -> np.ndarray:
 
 
 def read_grey(path: Path | str) -> np.ndarray:
-    """Read a single-channel image such as a mask as stored, `(H, W)` uint8; colour files are refused."""
-    grey = _decode(path, cv2.IMREAD_UNCHANGED)
+    """Read a single-channel image such as a mask as stored, `(H, W)` uint8 or uint16; colour files are refused."""
+    grey = read_stored(path)
+    if not np.issubdtype(grey.dtype, np.unsignedinteger):
+        raise LandslideError(f"{path}: holds {grey.dtype} values; a mask has whole numbers from 0.")
     if grey.ndim == 3 and grey.shape[2] >= 3 and (np.ptp(grey[..., :3], axis=2) == 0).all():
         grey = grey[..., 0]
     if grey.ndim != 2:
@@ -37,12 +40,20 @@ def read_grey(path: Path | str) -> np.ndarray:
     return grey
 
 
+def read_stored(path: Path | str) -> np.ndarray:
+    """Read an image file as it is stored: `(H, W)` or `(H, W, channels)` in BGR order, of whatever dtype."""
+    return _decode(path, cv2.IMREAD_UNCHANGED)
+
+
 def _decode(path: Path | str, flags: int) -> np.ndarray:
     try:
         encoded = np.fromfile(path, np.uint8)  # unlike cv2.imread, takes any file name on every system
     except OSError as error:
         raise LandslideError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    image = cv2.imdecode(encoded, flags) if encoded.size else None
+    try:
+        image = cv2.imdecode(encoded, flags) if encoded.size else None
+    except cv2.error as error:  # a header that promises more than a thousand million pixels
+        raise LandslideError(f"{path}: is damaged or too large to be an image of this kind.") from error
     if image is None:
         raise LandslideError(f"{path}: is not a readable image; replace or remove the file.")
     return image
@@ -123,6 +134,19 @@ def written_beside(path: Path) -> Iterator[Path]:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_beside(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`, which takes the place of `path` when the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as name:
+        beside = Path(name, path.name)
+        beside.mkdir()
+        yield beside
+        shutil.rmtree(path, ignore_errors=True)
+        beside.replace(path)
 
 
 def _umask() -> int:

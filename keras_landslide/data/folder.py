@@ -1,6 +1,6 @@
 """A folder of images and masks → samples; every check of a user's files."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,20 +123,34 @@ def _problem(sample: Sample) -> str | None:
         return "; ".join(problems)
     image, mask = sides
     if image.shape[:2] != mask.shape:
-        size, wanted = _size(mask), _size(image)
-        return f"{sample.mask}: is {size} pixels (width × height) but its image is {wanted}; use the mask of this image"
+        return f"{sample.mask}: {size_mismatch(image, mask)}; use the mask of this image"
     values = np.flatnonzero(np.bincount(mask.reshape(-1), minlength=256))
     if np.count_nonzero(values) > 1:
-        listed = ", ".join(map(str, values[:6])) + (", …" if len(values) > 6 else "")
-        return f"{sample.mask}: has the values {listed}; a mask has 0 for background and one other for landslide"
+        return (
+            f"{sample.mask}: has the values {listed(values)}; a mask has 0 for background and one other for landslide"
+        )
     return None
 
 
-def _size(array: np.ndarray) -> str:
-    return f"{array.shape[1]}×{array.shape[0]}"
+def size_mismatch(image: np.ndarray, mask: np.ndarray) -> str | None:
+    """What to say of a mask that has not the size of its image, `(H, W, …)` each; `None` if it has."""
+    (height, width), (wanted_height, wanted_width) = mask.shape[:2], image.shape[:2]
+    if (height, width) == (wanted_height, wanted_width):
+        return None
+    return f"is {width}×{height} pixels (width × height) but its image is {wanted_width}×{wanted_height}"
+
+
+def listed(values: Sequence[int]) -> str:
+    """The first of `values`.
+
+    >>> listed(range(9))
+    '0, 1, 2, 3, 4, 5, …'
+    """
+    return ", ".join(map(str, values[:6])) + (", …" if len(values) > 6 else "")
 
 
 def bad_files(folder: Path | str, problems: list[str]) -> LandslideError:
-    """The one error for all unusable files of a folder."""
+    """The one error for all unusable files of a folder; it names the command that reports and mends."""
     count = f"{len(problems)} file{'s' if len(problems) > 1 else ''}"
-    return LandslideError(f"{folder}: {count} cannot be used; mend or remove:", files=problems)
+    remedy = f"mend or remove, or write a clean copy with `keras-landslide prepare {folder} --out CLEAN`"
+    return LandslideError(f"{folder}: {count} cannot be used; {remedy}:", files=problems)
