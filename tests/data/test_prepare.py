@@ -30,7 +30,7 @@ def report(tmp_path, capsys):
 
 @pytest.fixture
 def good(tmp_path):
-    """Three chips of one scene, `a` and `b` sharing 40 × 30 pixels with landslide in one, a copy of `c`, two others."""
+    """Three chips of one scene, `a` and `b` sharing 40 × 30 pixels, `d` a copy of `c`, and two others."""
     folder = tmp_path / "good"
     write = writer(folder)
     scene, other = mountain_scene(1, (100, 200)).image, mountain_scene(2, (70, 80)).image
@@ -38,10 +38,11 @@ def good(tmp_path):
     marked[30:50, 55:65] = 255  # in a and in b, but only b's mask has it
     own = np.zeros((60, 80), np.uint8)
     own[40:50, 10:20] = 255
+    own[52:56, 70:75] = 255  # in both too, but only a's mask has it
     write("a", scene[:60, :80], own)
     write("b", scene[20:100, 50:120], marked[20:100, 50:120])
-    write("c", scene[:60, 140:200], own[:, 20:])
-    write("d", scene[:60, 140:200], own[:, 20:])
+    for name in "cd":
+        write(name, scene[:60, 140:200], np.zeros((60, 60), np.uint8))
     for name, image in (("n1", other), ("n2", other[::-1])):
         put(folder / "non-landslide" / "image" / f"{name}.png", image[..., ::-1])
     return folder
@@ -74,17 +75,17 @@ def test_a_good_folder(good, report):
     assert content["problems"] == [] and content["split"] is None
     assert content["overlaps"] == [{"a": "a", "b": "b", "dy": 20, "dx": 50}, {"a": "c", "b": "d", "dy": 0, "dx": 0}]
     assert content["duplicates"] == [["c", "d"]] and content["groups"] == [2, 2]
-    # a and b: 200 pixels are b's alone, a's own 100 lie outside; c and d are empty and agree
+    # 200 pixels that only b's mask has, 20 that only a's has, a's other 100 lie outside; c and d are empty and agree
     assert content["shared_ground"] == {"pairs_with_landslide": 1, "pairs_that_disagree": 1}
-    assert content["completed"] == {"landslide_pixels": pytest.approx(200 / 300), "images_changed": 1}
+    assert content["completed"] == {"landslide_pixels": pytest.approx(220 / 320), "images_changed": 2}
     assert content["mask_codings"] == {"0/255": 2, "only 0": 2}
-    shares = [100 / 4800, 200 / 5600, 0, 0]
-    assert content["landslide_share"]["pixels"] == pytest.approx(300 / (4800 + 5600 + 2 * 3600))
+    shares = [120 / 4800, 200 / 5600, 0, 0]
+    assert content["landslide_share"]["pixels"] == pytest.approx(320 / (4800 + 5600 + 2 * 3600))
     assert content["landslide_share"]["mean"] == pytest.approx(np.mean(shares))
     assert content["sizes"]["landslide"] == {
         "images": 4, "smallest": [60, 60], "median": [80, 60], "largest": [70, 80]
     }  # fmt: skip
-    for text in ("4 landslide images, 4 masks; 2 non-landslide", "every file can be read", "c = d", "66.7 % more"):
+    for text in ("4 landslide images, 4 masks; 2 non-landslide", "every file can be read", "c = d", "68.8 % more"):
         assert text in printed
     assert "of 770" not in printed
 
