@@ -1,4 +1,4 @@
-"""A row of Table 5 from data to a file in `results/`: what the scripts in `experiments/` share."""
+"""From data to a file in `results/`: what the scripts in `experiments/` share, and a row of Table 5."""
 
 import argparse
 import dataclasses
@@ -6,20 +6,21 @@ import datetime
 import os
 import platform
 import sys
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
 from .comparison import report_lines
-from .data.folder import check_samples, find_samples
+from .data.folder import Sample, check_samples, find_samples
 from .data.splits import Split, split_samples
-from .errors import exit_code
-from .evaluation import evaluate
+from .errors import LandslideError, exit_code
+from .evaluation import evaluate_labellings
 from .io import progress, read_json, write_json
 from .models import load_model, read_description
 from .paper import Row
 from .paper import row as row_named
 from .runs import read_history
-from .settings import preset
+from .settings import Settings, preset
 from .training import train
 
 QUICK = {"image_size": 64, "frozen_epochs": 1, "unfrozen_epochs": 1, "frozen_batch_size": 4, "unfrozen_batch_size": 4}
@@ -32,21 +33,27 @@ def main(row: str, description: str, arguments=None) -> None:
     A finished run folder is scored without training again. `--quick` shows on a few images that the way is open, and
     wants an `--out` and a `--results` of its own. Exit codes are those of the command line.
     """
-    options = _options(row, description, arguments)
+    options = parsed(options_parser(row, description), arguments)
     sys.exit(exit_code(lambda: _reproduce(row_named(row), options)))
 
 
-def _options(row: str, description: str, arguments) -> argparse.Namespace:
+def options_parser(name: str, description: str, *, split: str = "paper510") -> argparse.ArgumentParser:
+    """The options of every experiment; its run folder is `runs/<name>`."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="../shared/bijie", help="the Bijie folder; default: %(default)s")
-    parser.add_argument("--split", default="paper510", help="default: %(default)s")
+    parser.add_argument("--split", default=split, help="default: %(default)s")
     parser.add_argument("--preset", default="cpu", help="default: %(default)s")
-    parser.add_argument("--out", default=f"runs/{row}", help="the run folder; default: %(default)s")
+    parser.add_argument("--out", default=f"runs/{name}", help="the run folder; default: %(default)s")
     parser.add_argument("--results", default="results", help="folder of the results file; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="a few images, two epochs, 64 px")
+    return parser
+
+
+def parsed(parser: argparse.ArgumentParser, arguments=None) -> argparse.Namespace:
+    """The options given; ends the program where `--quick` would write to the folders of real results."""
     options = parser.parse_args(arguments)
-    if options.quick and (options.out == f"runs/{row}" or options.results == "results"):
+    if options.quick and any(getattr(options, name) == parser.get_default(name) for name in ("out", "results")):
         parser.error("--quick wants its own --out and --results, so that it replaces no real result")
     return options
 
@@ -54,37 +61,69 @@ def _options(row: str, description: str, arguments) -> argparse.Namespace:
 def _reproduce(row: Row, options: argparse.Namespace) -> None:
     overrides = {"architecture": row.architecture, "backbone": row.backbone, "seed": options.seed}
     settings = preset(options.preset, **overrides, **(QUICK if options.quick else {}))
-    split = _split(options)
-    run_folder = Path(options.out)
-    if not (run_folder / "scores.json").exists():
-        train(settings, split, run_folder, overwrite=True, report=print)
-    content = result(run_folder, split)
+    split = checked_split(options)
+    content = trained_result(settings, few(split) if options.quick else split, Path(options.out))
     print("\n".join(report_lines(content, row)))
     path = Path(options.results) / f"{row.name}.json"
     write_json(path, content)
     print(f"Result: {path}")
 
 
-def _split(options) -> Split:
+def checked_split(options: argparse.Namespace) -> Split:
+    """The samples of `options.data`, every file read once, divided by `options.split`."""
     samples = find_samples(options.data)
     with progress(len(samples), "checking files", "file") as bar:
         check_samples(samples, options.data, bar.update)
-    split = split_samples(samples, options.split, seed=options.seed)
-    if not options.quick:
-        return split
-    return dataclasses.replace(split, subsets={name: part[:QUICK_SAMPLES] for name, part in split.subsets.items()})
+    return split_samples(samples, options.split, seed=options.seed)
 
 
-def result(run_folder: Path, split: Split) -> dict:
-    """What `results/<row>.json` holds: the test scores and all that is needed to judge and repeat them."""
+def few(split: Split, order: Callable[[Sample], object] = lambda sample: sample.name) -> Split:
+    """The first samples of each subset in this order, for `--quick`."""
+    subsets = {name: sorted(part, key=order)[:QUICK_SAMPLES] for name, part in split.subsets.items()}
+    return dataclasses.replace(split, subsets=subsets)
+
+
+def trained_result(settings: Settings, split: Split, run_folder: Path, scored_on: Sequence[Split] = ()) -> dict:
+    """Train, unless `run_folder` holds the finished run of these settings, and score the test part once.
+
+    `scored_on` has the same test images, labelled as they are to be scored; `split` itself by default (see `result`).
+    Raises `LandslideError` where the folder holds the run of other settings, labels or training images.
+    """
+    if (run_folder / "scores.json").exists():
+        _refuse_another_run(settings, split, run_folder)
+    else:
+        train(settings, split, run_folder, overwrite=True, report=print)
+    return result(run_folder, *(scored_on or (split,)))
+
+
+def _refuse_another_run(settings: Settings, split: Split, run_folder: Path) -> None:
+    description = read_description(run_folder / "best.weights.h5")
+    ours = settings.to_json()
+    # A setting that the file does not know yet was not there when it was written, and had its default.
+    others = sorted(name for name, value in description["settings"].items() if ours.get(name) != value)
+    if description["data"]["trained_on"] != [sample.name for sample in split.subset("train")]:
+        others.append("training images")
+    if description["data"]["labels"] != split.labels:
+        others.append("labels")
+    if others:
+        raise LandslideError(
+            f"{run_folder}: holds a finished run with other {', '.join(others)}; remove it or choose another --out."
+        )
+
+
+def result(run_folder: Path, split: Split, *other_labels: Split) -> dict:
+    """What `results/<row>.json` holds: the test scores and all that is needed to judge and repeat them.
+
+    The scores on `other_labels`, splits with the same test images, stand under the name of their labels.
+    """
     weights = run_folder / "best.weights.h5"
     description = read_description(weights)
     validation = read_json(run_folder / "scores.json")
     samples = split.subset("test")
     with progress(len(samples), "scoring the test part") as bar:
-        scores = evaluate(
+        scores, *others = evaluate_labellings(
             load_model(weights),
-            samples,
+            {labelled.labels: labelled.subset("test") for labelled in (split, *other_labels)},
             image_size=description["prediction_size"],
             split=split.name,
             subset="test",
@@ -93,6 +132,7 @@ def result(run_folder: Path, split: Split) -> dict:
     history = read_history(run_folder)
     return {
         **scores.to_json(),
+        **{other.labels: other.to_json() for other in others},
         "settings": description["settings"],
         "seed": description["settings"]["seed"],
         "machine": machine(),
