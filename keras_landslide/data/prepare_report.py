@@ -79,7 +79,7 @@ def _overlaps(content: dict) -> list[str]:
     if added["images_changed"]:
         lines.append(
             f"  --labels completed: {100 * added['landslide_pixels']:.1f} % more landslide pixels, "
-            f"{_number(added['images_changed'], 'image')} changed (within one part; a split may part neighbours)"
+            f"{_number(added['images_changed'], 'image')} changed; fewer where a split parts neighbours"
         )
     return lines
 
