@@ -9,10 +9,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .errors import LandslideError, exit_code
+from .errors import LandslideError, exit_code, unknown_name
 from .paper import INPUT_SIZE
-from .settings import AUGMENTATIONS, PRESETS, Settings, flag, preset
+from .settings import AUGMENTATIONS, LABELS, PRESETS, Settings, flag, preset
 
+SPLIT_NAMES = "auto, paper510, random510, bijie770 or county_split"
 EXAMPLES = {
     "demo": "  keras-landslide demo\n  keras-landslide demo --out elsewhere --overwrite",
     "train": (
@@ -25,7 +26,8 @@ EXAMPLES = {
     "evaluate": (
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --split paper510 --subset test\n"
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --subset val --json scores.json\n"
-        "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --negatives"
+        "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --negatives\n"
+        "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --labels both"
     ),
     "models": (
         "  keras-landslide models\n  keras-landslide models --image-size 352 --output-stride 16\n"
@@ -39,6 +41,10 @@ EXAMPLES = {
         "  keras-landslide augment --data bijie --split paper510 --count 2500 --out bijie2500\n"
         "  keras-landslide augment --data bijie --augmentation strong --contact-sheet strong.png\n"
         "  keras-landslide train --preset cpu --augmentation none --data bijie2500 --out runs/expanded"
+    ),
+    "prepare": (
+        "  keras-landslide prepare bijie --split paper510 --json report.json\n"
+        "  keras-landslide prepare downloaded.zip --out clean"
     ),
     "predict": "  keras-landslide predict --weights runs/psp/best.weights.h5 photo.png folder/ --out predictions",
 }
@@ -81,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_evaluate(commands)
     _add_predict(commands)
+    _add_prepare(commands)
     _add_export(commands)
     _add_augment(commands)
     _add_models(commands)
@@ -157,9 +164,15 @@ def _positive(text: str) -> int:
 
 
 def _add_split(parser, default: str | None) -> None:
-    text = "auto, paper510, random510, bijie770 or county_split"
     parser.add_argument(
-        "--split", default=default, metavar="NAME", help=f"{text}; default: {default or 'that of training'}"
+        "--split", default=default, metavar="NAME", help=f"{SPLIT_NAMES}; default: {default or 'that of training'}"
+    )
+    parser.add_argument(
+        "--labels",
+        default="original",
+        metavar="NAME",
+        help="original (the masks as published) or completed (with the landslides that overlapping images of the same "
+        f"subset show){', or both' if default is None else ''}; default: %(default)s",
     )
     parser.add_argument(
         "--fold",
@@ -167,7 +180,6 @@ def _add_split(parser, default: str | None) -> None:
         help="deal the split's images into K parts by shared ground: part I tests, the next validates, the rest train"
         + ("" if default else "; default: that of training, unless --split is given"),
     )
-    parser.add_argument("--labels", default="original", metavar="NAME", help="original: the masks as published")
 
 
 def _add_weights(parser) -> None:
@@ -239,6 +251,20 @@ def _add_augment(commands) -> None:
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 
 
+def _add_prepare(commands) -> None:
+    parser = _add(
+        commands, "prepare", "report what is in a folder of images and masks, and write a clean copy", _prepare
+    )
+    parser.add_argument("folder", metavar="FOLDER_OR_ZIP", help="as for train, complete or not, or a zip archive of it")
+    parser.add_argument("--split", metavar="NAME", help=f"the split to report: {SPLIT_NAMES}")
+    parser.add_argument("--seed", type=int, default=0, help="of the split auto; default: %(default)s")
+    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="write a clean copy that train takes: masks 0/255, bad files left out"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier clean copy")
+
+
 def _add_models(commands) -> None:
     parser = _add(commands, "models", "list architectures on backbones, with parameters and multiply-adds", _models)
     parser.add_argument("--image-size", type=int, default=INPUT_SIZE, metavar="N", help="default: %(default)s")
@@ -262,8 +288,9 @@ def _train(options) -> None:
     from .training import train, training_negatives
 
     split = _split(options, options.split, options.fold, settings.seed, negatives=settings.negatives != 0)
+    split = _with_labels(split, options.labels)
     negatives = len(training_negatives(settings, split)) or "no"
-    _say(f"Split {split.title}: {split.counts}; {options.labels} labels, {negatives} negatives.")
+    _say(f"Split {split.title}: {split.counts}; {split.labels} labels, {negatives} negatives.")
     for name, (ours, paper) in settings.departures_from_paper().items():
         _say(f"  departs from the paper: {name} {ours} (paper: {paper})")
     finished = train(settings, split, options.out, overwrite=options.overwrite, report=_say)
@@ -288,22 +315,32 @@ def _settings(options) -> Settings:
     return preset(options.preset, **given)
 
 
-def _split(options, name: str, fold: str | None, seed: int, *, negatives: bool):
-    """The checked samples of `--data`, divided; with `negatives`, those without landslide too."""
+def _split(options, name: str, fold: str | None, seed: int, *, negatives: bool, labels: Sequence[str] = LABELS):
+    """The checked samples of `--data`, divided; with `negatives`, those without landslide too.
+
+    `labels` are the choices for `--labels`.
+    """
     from .data.folder import check_samples, find_negatives, find_samples
     from .data.splits import split_samples
-    from .errors import unknown_name
     from .io import progress
-    from .settings import LABELS
 
-    if options.labels not in LABELS:
-        raise unknown_name("labels", options.labels, LABELS)
+    if options.labels not in labels:
+        raise unknown_name("labels", options.labels, labels)
     samples = find_samples(options.data)
     without = find_negatives(options.data) if negatives else []
     divided = split_samples(samples, name, fold=fold, seed=seed, negatives=without)
     with progress(len(samples) + len(without), "checking files", "file") as bar:
         check_samples([*samples, *without], options.data, bar.update)
     return divided
+
+
+def _with_labels(split, labels: str):
+    """The split with `labels`, behind a bar where overlaps have to be found."""
+    from .data.labels import with_labels
+    from .io import progress
+
+    with progress(2 * sum(map(len, split.subsets.values())), "finding overlaps", "step") as bar:
+        return with_labels(split, labels, bar.update)
 
 
 def _evaluate(options) -> None:
@@ -320,11 +357,15 @@ def _evaluate(options) -> None:
         options.fold or trained_fold,
         description["settings"]["seed"],
         negatives=options.negatives,
+        labels=(*LABELS, "both"),
     )
     samples = split.subset(options.subset)
     negatives = split.negative_subset(options.subset) if options.negatives else []
+    only = dataclasses.replace(split, subsets={options.subset: samples})
+    labels = LABELS if options.labels == "both" else (options.labels,)
+    labellings = {name: _with_labels(only, name).subset(options.subset) for name in labels}
     from .comparison import report_lines
-    from .evaluation import evaluate, false_alarms
+    from .evaluation import evaluate_labellings, false_alarms
     from .models import load_model
     from .paper import ROWS
 
@@ -333,12 +374,14 @@ def _evaluate(options) -> None:
     _warn_of_training_images(negatives, data.get("negatives", []), "images without landslide")
     with progress(len(samples) + len(negatives), "evaluating") as bar:
         how = {"image_size": size, "average_flips": options.average_flips, "on_done": bar.update}
-        scores = evaluate(model, samples, split=split.title, subset=options.subset, **how).to_json()
+        evaluations = evaluate_labellings(model, labellings, split=split.title, subset=options.subset, **how)
+        contents = [evaluation.to_json() for evaluation in evaluations]
         if negatives:
-            scores["negatives"] = false_alarms(model, negatives, **how).to_json()
-    _say("\n".join(report_lines(scores, ROWS.get(f"{description['architecture']}_{description['backbone']}"))))
+            contents[0]["negatives"] = false_alarms(model, negatives, **how).to_json()
+    row = ROWS.get(f"{description['architecture']}_{description['backbone']}")
+    _say("\n\n".join("\n".join(report_lines(content, row)) for content in contents))
     if options.json:
-        write_json(options.json, scores)
+        write_json(options.json, contents[0] | {content["labels"]: content for content in contents[1:]})
         _say(f"Scores and the confusion matrix of every image: {options.json}")
 
 
@@ -414,6 +457,34 @@ def _augment(options) -> None:
         with progress(options.count, "augmenting") as bar:
             expand(samples, options.out, options.count, overwrite=options.overwrite, on_done=bar.update, **recipe)
         _say(f"{options.count} variants of {len(samples)} images: {options.out}")
+
+
+def _prepare(options) -> None:
+    from .data.archive import unpacked
+    from .data.prepare import check_out, find_source, survey, write_clean_copy
+    from .data.prepare_report import report_lines
+    from .io import check_writable, progress, write_json
+
+    if options.json:
+        check_writable(Path(options.json).parent)
+    if options.out:
+        check_out(options.folder, options.out, overwrite=options.overwrite)
+    with unpacked(options.folder) as folder:
+        source = find_source(folder)
+        with progress(source.steps, "looking", "step") as bar:
+            report = survey(source, options.split, seed=options.seed, on_done=bar.update)
+        content = {**report.to_json(options.split), "folder": options.folder}
+        if options.out and report.pairs:
+            write_clean_copy(report, options.out, content)
+    _say("\n".join(report_lines(content)))
+    if options.split and content["split"] is None:
+        _say(f"None of the images of split {options.split} is here.")
+    if options.json:
+        write_json(options.json, content)
+        _say(f"Report as JSON: {options.json}")
+    if options.out:
+        pairs = f"{len(report.pairs)} pairs and {len(report.negatives)} non-landslide images"
+        _say(f"Clean copy of {pairs}: {options.out}" if report.pairs else "No clean copy: no pair can be used.")
 
 
 def _models(options) -> None:

@@ -80,27 +80,58 @@ def evaluate(
     image_size: int,
     split: str,
     subset: str,
+    labels: str = "original",
     average_flips: bool = False,
     on_done: Callable[[], object] = lambda: None,
 ) -> Evaluation:
     """Score `model` on `samples` at native size: each image is letterboxed to `image_size`, predicted, brought back.
 
-    `split` and `subset` say in the report where the samples come from; `on_done` is called after each image.
+    `split`, `subset` and `labels` say in the report what the samples are; `on_done` is called after each image.
     """
-    truths: list[np.ndarray] = []
+    (scores,) = evaluate_labellings(
+        model,
+        {labels: samples},
+        image_size=image_size,
+        split=split,
+        subset=subset,
+        average_flips=average_flips,
+        on_done=on_done,
+    )
+    return scores
+
+
+def evaluate_labellings(
+    model: keras.Model,
+    labellings: dict[str, Sequence[Sample]],
+    *,
+    image_size: int,
+    split: str,
+    subset: str,
+    average_flips: bool = False,
+    on_done: Callable[[], object] = lambda: None,
+) -> list[Evaluation]:
+    """As `evaluate`, one prediction of each image scored on several labels.
+
+    `labellings` has the same images in the same order under the name of each kind of labels; the evaluations come in
+    the order of the names.
+    """
+    truths: list[tuple[np.ndarray, ...]] = []
 
     def images():
-        for sample in samples:
-            image, truth = sample.read()
-            truths.append(truth)
-            yield image
+        for same_image in zip(*labellings.values(), strict=True):
+            seen, classes = zip(*(sample.read() for sample in same_image), strict=True)
+            truths.append(classes)
+            yield seen[0]
 
-    per_image = {}
+    names = [sample.name for sample in next(iter(labellings.values()))]
+    evaluations = [Evaluation({}, split, subset, labels) for labels in labellings]
     predicted = native_probabilities(model, images(), image_size, average_flips=average_flips)
-    for sample, probabilities in zip(samples, predicted, strict=True):
-        per_image[sample.name] = confusion_matrix(truths.pop(), classes_at_native_size(probabilities))
+    for name, probabilities in zip(names, predicted, strict=True):
+        found = classes_at_native_size(probabilities)
+        for evaluation, truth in zip(evaluations, truths.pop(), strict=True):
+            evaluation.per_image[name] = confusion_matrix(truth, found)
         on_done()
-    return Evaluation(per_image, split, subset)
+    return evaluations
 
 
 def false_alarms(

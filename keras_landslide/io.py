@@ -29,8 +29,10 @@ def read_image(path: Path | str) -> np.ndarray:
 
 
 def read_grey(path: Path | str) -> np.ndarray:
-    """Read a single-channel image such as a mask as stored, `(H, W)` uint8; colour files are refused."""
-    grey = _decode(path, cv2.IMREAD_UNCHANGED)
+    """Read a single-channel image such as a mask as stored, `(H, W)` uint8 or uint16; colour files are refused."""
+    grey = read_stored(path)
+    if not np.issubdtype(grey.dtype, np.unsignedinteger):
+        raise LandslideError(f"{path}: holds {grey.dtype} values; a mask has whole numbers from 0.")
     if grey.ndim == 3 and grey.shape[2] >= 3 and (np.ptp(grey[..., :3], axis=2) == 0).all():
         grey = grey[..., 0]
     if grey.ndim != 2:
@@ -38,12 +40,20 @@ def read_grey(path: Path | str) -> np.ndarray:
     return grey
 
 
+def read_stored(path: Path | str) -> np.ndarray:
+    """Read an image file as it is stored: `(H, W)` or `(H, W, channels)` in BGR order, of whatever dtype."""
+    return _decode(path, cv2.IMREAD_UNCHANGED)
+
+
 def _decode(path: Path | str, flags: int) -> np.ndarray:
     try:
         encoded = np.fromfile(path, np.uint8)  # unlike cv2.imread, takes any file name on every system
     except OSError as error:
         raise LandslideError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    image = cv2.imdecode(encoded, flags) if encoded.size else None
+    try:
+        image = cv2.imdecode(encoded, flags) if encoded.size else None
+    except cv2.error as error:  # a header that promises more than a thousand million pixels
+        raise LandslideError(f"{path}: is damaged or too large to be an image of this kind.") from error
     if image is None:
         raise LandslideError(f"{path}: is not a readable image; replace or remove the file.")
     return image
@@ -127,11 +137,11 @@ def written_beside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def folder_written_beside(path: Path) -> Iterator[Path]:
+def folder_written_beside(path: Path | str, *, replace: bool = False) -> Iterator[Path]:
     """Yield a temporary folder whose content moves into the folder `path` when the block ends well, else is removed.
 
-    What `path` holds under the same names is replaced, all else stays. Raises `LandslideError` where nothing can be
-    written.
+    What `path` holds under the same names is replaced; all else stays, or goes with `replace`. Raises `LandslideError`
+    where nothing can be written.
     """
     path = Path(path)
     try:
@@ -141,6 +151,8 @@ def folder_written_beside(path: Path) -> Iterator[Path]:
         raise LandslideError(f"{path}: cannot be written ({error.strerror or error}); choose another place.") from error
     try:
         yield beside
+        if replace:
+            shutil.rmtree(path, ignore_errors=True)
         path.mkdir(exist_ok=True)
         for made in beside.iterdir():
             if (path / made.name).is_dir():

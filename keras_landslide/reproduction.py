@@ -6,14 +6,15 @@ import datetime
 import os
 import platform
 import sys
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
 from .comparison import report_lines
-from .data.folder import check_samples, find_samples
+from .data.folder import Sample, check_samples, find_samples
 from .data.splits import Split, split_samples
 from .errors import LandslideError, exit_code
-from .evaluation import evaluate
+from .evaluation import evaluate_labellings
 from .io import progress, read_json, write_json
 from .models import load_model, read_description
 from .paper import Row
@@ -69,10 +70,7 @@ def _reproduce(row: Row, options: argparse.Namespace) -> None:
     overrides = {"architecture": row.architecture, "backbone": row.backbone, "seed": options.seed}
     settings = preset(options.preset, **overrides, **(QUICK if options.quick else {}))
     split = checked_split(options)
-    if options.quick:
-        few = {name: part[:QUICK_SAMPLES] for name, part in split.subsets.items()}
-        split = dataclasses.replace(split, subsets=few)
-    content = trained_result(settings, split, Path(options.out))
+    content = trained_result(settings, few(split) if options.quick else split, Path(options.out))
     print("\n".join(report_lines(content, row)))
     path = Path(options.results) / f"{row.name}.json"
     write_json(path, content)
@@ -87,16 +85,23 @@ def checked_split(options: argparse.Namespace) -> Split:
     return split_samples(samples, options.split, seed=options.seed)
 
 
-def trained_result(settings: Settings, split: Split, run_folder: Path) -> dict:
+def few(split: Split, order: Callable[[Sample], object] = lambda sample: sample.name) -> Split:
+    """The first samples of each subset in this order, for `--quick`."""
+    subsets = {name: sorted(part, key=order)[:QUICK_SAMPLES] for name, part in split.subsets.items()}
+    return dataclasses.replace(split, subsets=subsets)
+
+
+def trained_result(settings: Settings, split: Split, run_folder: Path, scored_on: Sequence[Split] = ()) -> dict:
     """Train, unless `run_folder` holds the finished run of these settings, and score the test part once.
 
-    Raises `LandslideError` where the folder holds the run of other settings or other training images.
+    `scored_on` has the same test images, labelled as they are to be scored; `split` itself by default (see `result`).
+    Raises `LandslideError` where the folder holds the run of other settings, labels or training images.
     """
     if (run_folder / "scores.json").exists():
         _refuse_another_run(settings, split, run_folder)
     else:
         train(settings, split, run_folder, overwrite=True, report=print)
-    return result(run_folder, split)
+    return result(run_folder, *(scored_on or (split,)))
 
 
 def _refuse_another_run(settings: Settings, split: Split, run_folder: Path) -> None:
@@ -106,22 +111,27 @@ def _refuse_another_run(settings: Settings, split: Split, run_folder: Path) -> N
     others = sorted(name for name, value in description["settings"].items() if ours.get(name) != value)
     if description["data"]["trained_on"] != [sample.name for sample in split.subset("train")]:
         others.append("training images")
+    if description["data"]["labels"] != split.labels:
+        others.append("labels")
     if others:
         raise LandslideError(
             f"{run_folder}: holds a finished run with other {', '.join(others)}; remove it or choose another --out."
         )
 
 
-def result(run_folder: Path, split: Split) -> dict:
-    """What `results/<row>.json` holds: the test scores and all that is needed to judge and repeat them."""
+def result(run_folder: Path, split: Split, *other_labels: Split) -> dict:
+    """What `results/<row>.json` holds: the test scores and all that is needed to judge and repeat them.
+
+    The scores on `other_labels`, splits with the same test images, stand under the name of their labels.
+    """
     weights = run_folder / "best.weights.h5"
     description = read_description(weights)
     validation = read_json(run_folder / "scores.json")
     samples = split.subset("test")
     with progress(len(samples), "scoring the test part") as bar:
-        scores = evaluate(
+        scores, *others = evaluate_labellings(
             load_model(weights),
-            samples,
+            {labelled.labels: labelled.subset("test") for labelled in (split, *other_labels)},
             image_size=description["prediction_size"],
             split=split.title,
             subset="test",
@@ -130,6 +140,7 @@ def result(run_folder: Path, split: Split) -> dict:
     history = read_history(run_folder)
     return {
         **scores.to_json(),
+        **{other.labels: other.to_json() for other in others},
         "settings": description["settings"],
         "seed": description["settings"]["seed"],
         "machine": machine(),

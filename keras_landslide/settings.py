@@ -9,7 +9,7 @@ from .paper import INPUT_SIZE
 IGNORE_LABEL = 255  # a pixel that counts nowhere: letterbox bars, corners that a rotation opens
 AUGMENTATIONS = ("paper", "default", "strong", "none")
 SCHEDULES = ("constant", "cosine")
-LABELS = ("original",)
+LABELS = ("original", "completed")  # masks as published, or with the landslides of overlapping images
 SAMPLINGS = ("squeeze", "crop")
 ALL = "all"
 

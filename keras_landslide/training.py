@@ -92,7 +92,12 @@ def train(
             load_weights(model, run.best_weights)
         _fit(model, settings, phase, train_samples, val_samples, run, report)
     scores = evaluate(
-        load_model(run.best_weights), val_samples, image_size=settings.prediction_size, split=split.title, subset="val"
+        load_model(run.best_weights),
+        val_samples,
+        image_size=settings.prediction_size,
+        split=split.title,
+        subset="val",
+        labels=split.labels,
     )
     write_json(run.scores, scores.to_json())
     learning_curves(run.history, run.curves, f"{settings.architecture} on {settings.backbone}, seed {settings.seed}")
@@ -269,7 +274,7 @@ def _description(settings: Settings, split: Split) -> dict:
         "data": {
             "split": split.name,
             "fold": split.fold,
-            "labels": "original",
+            "labels": split.labels,
             "trained_on": [sample.name for sample in split.subset("train")],
             "negatives": [sample.name for sample in training_negatives(settings, split)],
         },

@@ -2,7 +2,7 @@
 
 import csv
 import io as text_io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,17 @@ import numpy as np
 
 from ..errors import LandslideError
 from ..io import IMAGE_SUFFIXES, read_grey, read_image
+from .overlaps import shared_ground
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A mask that shares ground with a sample: pixel (y, x) of the sample is pixel (y − dy, x − dx) of `mask`."""
+
+    mask: Path
+    dy: int
+    dx: int
+
 
 GROUPS = "groups.csv"  # beside image/ and mask/, where several samples show the same ground
 
@@ -19,20 +30,27 @@ GROUPS = "groups.csv"  # beside image/ and mask/, where several samples show the
 class Sample:
     """One image with its mask; samples of one `group` show the same ground and stay on one side of a split.
 
-    An image without landslide (a negative) has no mask: every pixel is background.
+    An image without landslide (a negative) has no mask: every pixel is background. The landslides of its `neighbours`
+    belong to its classes too (see `labels.py`).
     """
 
     name: str
     image: Path
     mask: Path | None
     group: str
+    neighbours: tuple[Neighbour, ...] = ()
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """The image, `(H, W, 3)` uint8 RGB, and its classes, `(H, W)` uint8 with 0 background, 1 landslide."""
         image = read_image(self.image)
         if self.mask is None:
             return image, np.zeros(image.shape[:2], np.uint8)
-        return image, classes_of(read_grey(self.mask))
+        classes = classes_of(read_grey(self.mask))
+        for neighbour in self.neighbours:
+            beside = classes_of(read_grey(neighbour.mask))
+            here, there = shared_ground(classes.shape, beside.shape, neighbour.dy, neighbour.dx)
+            classes[here] |= beside[there]
+        return image, classes
 
 
 def classes_of(mask: np.ndarray) -> np.ndarray:
@@ -152,20 +170,34 @@ def _problem(sample: Sample) -> str | None:
         return "; ".join(problems) or None
     image, mask = sides
     if image.shape[:2] != mask.shape:
-        size, wanted = _size(mask), _size(image)
-        return f"{sample.mask}: is {size} pixels (width × height) but its image is {wanted}; use the mask of this image"
+        return f"{sample.mask}: {size_mismatch(image, mask)}; use the mask of this image"
     values = np.flatnonzero(np.bincount(mask.reshape(-1), minlength=256))
     if np.count_nonzero(values) > 1:
-        listed = ", ".join(map(str, values[:6])) + (", …" if len(values) > 6 else "")
-        return f"{sample.mask}: has the values {listed}; a mask has 0 for background and one other for landslide"
+        return (
+            f"{sample.mask}: has the values {listed(values)}; a mask has 0 for background and one other for landslide"
+        )
     return None
 
 
-def _size(array: np.ndarray) -> str:
-    return f"{array.shape[1]}×{array.shape[0]}"
+def size_mismatch(image: np.ndarray, mask: np.ndarray) -> str | None:
+    """What to say of a mask that has not the size of its image, `(H, W, …)` each; `None` if it has."""
+    (height, width), (wanted_height, wanted_width) = mask.shape[:2], image.shape[:2]
+    if (height, width) == (wanted_height, wanted_width):
+        return None
+    return f"is {width}×{height} pixels (width × height) but its image is {wanted_width}×{wanted_height}"
+
+
+def listed(values: Sequence[int]) -> str:
+    """The first of `values`.
+
+    >>> listed(range(9))
+    '0, 1, 2, 3, 4, 5, …'
+    """
+    return ", ".join(map(str, values[:6])) + (", …" if len(values) > 6 else "")
 
 
 def bad_files(folder: Path | str, problems: list[str]) -> LandslideError:
-    """The one error for all unusable files of a folder."""
+    """The one error for all unusable files of a folder; it names the command that reports and mends."""
     count = f"{len(problems)} file{'s' if len(problems) > 1 else ''}"
-    return LandslideError(f"{folder}: {count} cannot be used; mend or remove:", files=problems)
+    remedy = f"mend or remove, or write a clean copy with `keras-landslide prepare {folder} --out CLEAN`"
+    return LandslideError(f"{folder}: {count} cannot be used; {remedy}:", files=problems)

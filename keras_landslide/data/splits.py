@@ -27,6 +27,7 @@ class Split:
 
     `negatives` are images without landslide, divided in the same way and kept apart: they are trained on and reported
     only where that is asked for. `fold` is `i/k` where these are the samples of split `name`, dealt anew into k parts.
+    `labels` says what the samples are labelled with: original or completed masks (see `labels.py`).
     """
 
     name: str
@@ -34,6 +35,7 @@ class Split:
     expected: dict[str, int]
     negatives: dict[str, list[Sample]] = field(default_factory=lambda: {name: [] for name in SUBSETS})
     fold: str | None = None
+    labels: str = "original"
 
     @property
     def title(self) -> str:

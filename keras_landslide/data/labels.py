@@ -1,0 +1,41 @@
+"""Original or completed labels: what a mask leaves out, an overlapping image may show.
+
+A mask of Bijie marks the one landslide that its image was cut for. Others in view are labelled background there, and
+marked only in the masks of the images that were cut for them, many of which share the ground.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ..errors import unknown_name
+from ..settings import LABELS
+from .folder import Neighbour, Sample
+from .overlaps import Overlap, find_overlaps
+from .splits import Split
+
+
+def with_labels(split: Split, labels: str, on_done: Callable[[], object] = lambda: None) -> Split:
+    """`split` as it is for `original`, its samples completed for `completed`; raises `LandslideError` for others.
+
+    Each subset is completed from its own samples alone, so that no side of the split learns what another shows.
+    `on_done` is called twice for each sample while overlaps are looked for.
+    """
+    if labels not in LABELS:
+        raise unknown_name("labels", labels, LABELS)
+    if labels == "original":
+        return split
+    subsets = {}
+    for name, samples in split.subsets.items():
+        overlaps = find_overlaps({sample.name: sample.image for sample in samples}, on_done)
+        subsets[name] = completed(samples, overlaps)
+    return replace(split, subsets=subsets, labels=labels)
+
+
+def completed(samples: Sequence[Sample], overlaps: Sequence[Overlap]) -> list[Sample]:
+    """`samples`, each with those as neighbours that an overlap links it to; nothing is read or written."""
+    masks = {sample.name: sample.mask for sample in samples}
+    neighbours: dict[str, list[Neighbour]] = {name: [] for name in masks}
+    for pair in overlaps:
+        neighbours[pair.a].append(Neighbour(masks[pair.b], pair.dy, pair.dx))
+        neighbours[pair.b].append(Neighbour(masks[pair.a], -pair.dy, -pair.dx))
+    return [replace(sample, neighbours=tuple(neighbours[sample.name])) for sample in samples]

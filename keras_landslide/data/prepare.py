@@ -1,0 +1,289 @@
+"""What is in a folder of images and masks, before anyone trains on it, and a clean copy of it."""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import LandslideError, unknown_name
+from ..io import IMAGE_SUFFIXES, folder_written_beside, free_folder, read_image, write_image, write_json
+from .folder import Sample, images_in, size_mismatch
+from .masks import read_mask
+from .overlaps import Overlap, find_overlaps, overlap_groups, shared_ground
+from .splits import BIJIE_SPLITS, SPLITS, SUBSETS, Split, bijie_table, split_samples
+
+REPORT_NAME = "prepare.json"  # in a clean copy: what was found where it came from
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of a folder that may hold images (`landslide/` or the folder itself) and non-landslide images."""
+
+    folder: Path
+    images: list[Path]
+    masks: list[Path]
+    negatives: list[Path]
+
+    @property
+    def steps(self) -> int:
+        """How often `survey` calls `on_done`, at most."""
+        return 3 * (len(self.images) + len(self.negatives))
+
+    def relative(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image that can be read, with its mask if it has one that holds two classes; sizes and counts in pixels."""
+
+    name: str
+    image: Path
+    height: int
+    width: int
+    mask: Path | None = None
+    coding: str = ""
+    landslide_pixels: int = 0
+
+    @property
+    def pixels(self) -> int:
+        return self.height * self.width
+
+
+@dataclass
+class Survey:
+    """What `survey` found; `images` and `negatives` are those that can be read, `problems` a file and a text each.
+
+    `groups` has the overlap group of every readable image, `shared` what masks say of the same ground.
+    """
+
+    source: Source
+    images: list[Item] = field(default_factory=list)
+    negatives: list[Item] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    overlaps: list[Overlap] = field(default_factory=list)
+    groups: dict[str, str] = field(default_factory=dict)
+    shared: dict = field(default_factory=dict)
+    splits: dict[str, Split] = field(default_factory=dict)
+
+    @property
+    def pairs(self) -> list[Item]:
+        """The images whose mask can be used, perhaps after cleaning."""
+        return [item for item in self.images if item.mask]
+
+    @property
+    def duplicates(self) -> list[Overlap]:
+        """The overlaps that are whole images."""
+        sizes = {item.name: (item.height, item.width) for item in self.images + self.negatives}
+        return [pair for pair in self.overlaps if pair.dy == pair.dx == 0 and sizes[pair.a] == sizes[pair.b]]
+
+    def to_json(self, split: str | None) -> dict:
+        """The agreed keys of `prepare --json` for the chosen split, then what else is known."""
+        groups = Counter(self.groups.values())
+        return {
+            "landslide": {"images": len(self.source.images), "masks": len(self.source.masks)},
+            "non_landslide": {"images": len(self.source.negatives)},
+            "problems": [{"file": file, "problem": problem} for file, problem in self.problems],
+            "overlaps": [{"a": one.a, "b": one.b, "dy": one.dy, "dx": one.dx} for one in self.overlaps],
+            "split": self._split_json(split) if split in self.splits else None,
+            "folder": str(self.source.folder),
+            "bijie": _is_bijie(self.source),
+            "usable": {"landslide": len(self.pairs), "non_landslide": len(self.negatives)},
+            "mask_codings": dict(Counter(item.coding for item in self.pairs).most_common()),
+            "sizes": {"landslide": _sizes(self.pairs), "non_landslide": _sizes(self.negatives)},
+            "landslide_share": _shares(self.pairs),
+            "duplicates": [[pair.a, pair.b] for pair in self.duplicates],
+            "groups": [size for size in sorted(groups.values()) if size > 1],
+            **self.shared,
+            "splits": {name: self._split_json(name) for name in self.splits},
+        }
+
+    def _split_json(self, name: str) -> dict:
+        split = self.splits[name]
+        sides: dict[str, set[str]] = {}
+        for subset, samples in split.subsets.items():
+            for sample in samples:
+                sides.setdefault(self.groups[sample.name], set()).add(subset)
+        return {
+            "name": name,
+            "expected": split.expected,
+            "present": {subset: len(split.subsets[subset]) for subset in SUBSETS},
+            "groups_on_two_sides": sum(len(subsets) > 1 for subsets in sides.values()),
+        }
+
+
+def find_source(folder: Path | str) -> Source:
+    """List the files of a folder in either layout; masks may be missing. Raises `LandslideError` for another layout."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise LandslideError(f"{folder}: no such folder or zip archive; give the folder of the data set.")
+    roots = [root for root in (folder / "landslide", folder) if (root / "image").is_dir()]
+    negatives = folder / "non-landslide" / "image"
+    if not roots and not negatives.is_dir():
+        raise LandslideError(
+            f"{folder}: has neither landslide/image nor non-landslide/image (as Bijie is distributed) nor image."
+        )
+    images, masks = ([path / kind for path in roots[:1]] for kind in ("image", "mask"))
+    found = [[file for path in paths if path.is_dir() for file in images_in(path)] for paths in (images, masks)]
+    return Source(folder, *found, images_in(negatives) if negatives.is_dir() else [])
+
+
+def survey(source: Source, split: str | None, *, seed: int, on_done: Callable[[], object] = lambda: None) -> Survey:
+    """Read every file of `source` and say what is there; nothing is written.
+
+    `split` (with `seed`, for `auto`) is reported, and on Bijie's images all of Bijie's splits. Raises `LandslideError`
+    for an unknown one.
+    """
+    if split is not None and split not in SPLITS:
+        raise unknown_name("split", split, SPLITS)
+    report = Survey(source)
+    _inspect(report, on_done)
+    names = {item.name: item.image for item in report.images + report.negatives}
+    report.overlaps = find_overlaps(names, on_done)
+    report.groups = overlap_groups(list(names), report.overlaps)
+    report.shared = _labels_on_shared_ground(report)
+    samples = [Sample(item.name, item.image, item.mask, group=item.name) for item in report.pairs]
+    for name in dict.fromkeys([*(BIJIE_SPLITS if _is_bijie(source) else ()), *([split] if split else [])]):
+        with suppress(LandslideError):  # none of its images is here
+            report.splits[name] = split_samples(samples, name, seed=seed)
+    return report
+
+
+def _is_bijie(source: Source) -> bool:
+    names = {path.stem for path in source.images}
+    return len(names & {row["name"] for row in bijie_table()}) > len(names) / 2
+
+
+def _inspect(report: Survey, on_done: Callable[[], object]) -> None:
+    """Read all files of the source into `images`, `negatives` and `problems`."""
+    source = report.source
+    found = {kind: _by_stem(getattr(source, kind), report.problems) for kind in ("images", "masks", "negatives")}
+    masks = found["masks"]
+    tasks = [(name, path, masks.get(name), True) for name, path in found["images"].items()]
+    for name, path in found["negatives"].items():
+        tasks.append((f"non-landslide/{name}" if name in found["images"] else name, path, None, False))
+    with ThreadPoolExecutor() as pool:
+        for (*_, in_pairs), (item, problems) in zip(tasks, pool.map(_read_item, tasks), strict=True):
+            report.problems += problems
+            if item:
+                (report.images if in_pairs else report.negatives).append(item)
+            on_done()
+    report.problems += [(masks[name], "has no image") for name in masks.keys() - found["images"].keys()]
+    report.problems = sorted((source.relative(path), text) for path, text in report.problems)
+    if not source.images and not source.negatives:
+        report.problems.append((".", f"holds no images ending in {', '.join(IMAGE_SUFFIXES)}"))
+
+
+def _by_stem(paths: Sequence[Path], problems: list) -> dict[str, Path]:
+    """Files by name without suffix; of several under one name none is taken, for nobody knows which is meant."""
+    counts = Counter(path.stem for path in paths)
+    problems += [(path, "is not the only file of this name") for path in paths if counts[path.stem] > 1]
+    return {path.stem: path for path in paths if counts[path.stem] == 1}
+
+
+def _read_item(task: tuple[str, Path, Path | None, bool]) -> tuple[Item | None, list[tuple[Path, str]]]:
+    name, image, mask, wants_mask = task
+    problems: list[tuple[Path, str]] = []
+    pixels = _tried(read_image, image, problems)
+    if wants_mask and mask is None:
+        problems.append((image, "has no mask"))
+    marked = _tried(read_mask, mask, problems) if mask else None
+    item = Item(name, image, *pixels.shape[:2]) if pixels is not None else None
+    if item is None or marked is None:
+        return item, problems
+    if mismatch := size_mismatch(pixels, marked.classes):
+        return item, [*problems, (mask, mismatch)]
+    if not marked.as_it_is:
+        problems.append((mask, f"is coded as {marked.coding}; train and evaluate refuse it, --out resolves it"))
+    return replace(item, mask=mask, coding=marked.coding, landslide_pixels=int(marked.classes.sum())), problems
+
+
+def _tried(read: Callable, path: Path, problems: list):
+    try:
+        return read(path)
+    except LandslideError as error:
+        problems.append((path, error.message.removeprefix(f"{path}: ").rstrip(".")))
+    return None
+
+
+def _sizes(items: Sequence[Item]) -> dict | None:
+    """The smallest, median and largest image by area, width and height each."""
+    if not items:
+        return None
+    by_area = sorted(items, key=lambda item: item.pixels)
+    places = {"smallest": 0, "median": len(items) // 2, "largest": -1}
+    return {"images": len(items), **{name: [by_area[n].width, by_area[n].height] for name, n in places.items()}}
+
+
+def _shares(pairs: Sequence[Item]) -> dict | None:
+    """The share of landslide in all pixels together, and by image."""
+    if not pairs:
+        return None
+    shares = [item.landslide_pixels / item.pixels for item in pairs]
+    pooled = sum(item.landslide_pixels for item in pairs) / sum(item.pixels for item in pairs)
+    return {"pixels": pooled, "mean": float(np.mean(shares)), "smallest": min(shares), "largest": max(shares)}
+
+
+def _labels_on_shared_ground(report: Survey) -> dict:
+    """Where masks mark landslide on shared ground, how often they disagree, and what completed labels would add.
+
+    `completed.landslide_pixels` is a fraction of those that are marked already.
+    """
+    masks = {item.name: item.mask for item in report.pairs}
+    labelled = [pair for pair in report.overlaps if pair.a in masks and pair.b in masks]
+    labelled.sort(key=lambda pair: (report.groups[pair.a], pair))
+    marked = disagreeing = added = changed = 0
+    for _, pairs in groupby(labelled, key=lambda pair: report.groups[pair.a]):  # a group at a time is in memory
+        pairs = list(pairs)
+        own = {name: read_mask(masks[name]).classes for pair in pairs for name in (pair.a, pair.b)}
+        united = {name: classes.copy() for name, classes in own.items()}
+        for pair in pairs:
+            a, b = own[pair.a], own[pair.b]
+            in_a, in_b = shared_ground(a.shape, b.shape, pair.dy, pair.dx)
+            marked += bool(a[in_a].any() or b[in_b].any())
+            disagreeing += not np.array_equal(a[in_a], b[in_b])
+            united[pair.a][in_a] |= b[in_b]
+            united[pair.b][in_b] |= a[in_a]
+        gains = [int(united[name].sum()) - int(own[name].sum()) for name in own]
+        added, changed = added + sum(gains), changed + np.count_nonzero(gains)
+    return {
+        "shared_ground": {"pairs_with_landslide": marked, "pairs_that_disagree": disagreeing},
+        "completed": {
+            "landslide_pixels": added / max(1, sum(item.landslide_pixels for item in report.pairs)),
+            "images_changed": int(changed),
+        },
+    }
+
+
+def check_out(source: Path | str, out: Path | str, *, overwrite: bool = False) -> None:
+    """Raise `LandslideError` if `out` cannot become a clean copy of `source`; only an earlier copy is overwritten."""
+    inside, outside = Path(out).resolve(), Path(source).resolve()
+    if inside == outside or inside in outside.parents or outside in inside.parents:
+        raise LandslideError(f"{out}: is in the way of {source} itself; choose another --out.")
+    free_folder(out, overwrite=overwrite)
+    if Path(out).is_dir() and any(Path(out).iterdir()) and not (Path(out) / REPORT_NAME).is_file():
+        raise LandslideError(f"{out}: holds something else than a copy that prepare made; choose another --out.")
+
+
+def write_clean_copy(report: Survey, out: Path | str, content: dict) -> None:
+    """Write what can be used to the folder `out`, in the layout of the source, with `content` as `prepare.json`.
+
+    Images are copied as they are, masks become PNG with 0 and 255. The folder appears when it is complete, in place of
+    an earlier one; `check_out` first.
+    """
+    source = report.source
+    with folder_written_beside(out, replace=True) as beside:
+        for item in report.pairs + report.negatives:
+            copy = beside / source.relative(item.image)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(item.image, copy)
+            if item.mask:
+                mask = (beside / source.relative(item.mask)).with_suffix(".png")
+                write_image(mask, read_mask(item.mask).classes * np.uint8(255))
+        write_json(beside / REPORT_NAME, content)

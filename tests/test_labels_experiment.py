@@ -1,0 +1,88 @@
+"""The experiment on completed labels: what is compared, and the short form of the whole."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+import keras_landslide.reproduction as reproduction
+from keras_landslide.data.folder import Sample
+from keras_landslide.data.splits import Split
+from keras_landslide.errors import LandslideError
+from keras_landslide.settings import Settings
+from tests.test_experiments import ROOT, run
+
+SCRIPT = ROOT / "experiments" / "labels.py"
+
+
+@pytest.fixture(scope="module")
+def labels():
+    specification = importlib.util.spec_from_file_location("labels_experiment", SCRIPT)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def scores(*matrices):
+    per_image = dict(zip("ab", matrices, strict=True))
+    total = [[sum(matrix[row][column] for matrix in matrices) for column in (0, 1)] for row in (0, 1)]
+    return {"confusion": total, "per_image": per_image}
+
+
+def test_each_training_is_compared_on_each_labels(labels):
+    """By hand: IoU = TP / (TP + FP + FN) of both images together."""
+    trained = {
+        "trained_on_original": {
+            **scores([[0, 1], [1, 2]], [[0, 0], [0, 4]]),  # 6 / 8
+            "completed": scores([[0, 0], [4, 2]], [[0, 0], [2, 4]]),  # 6 / 12
+        },
+        "trained_on_completed": {
+            **scores([[0, 5], [0, 3]], [[0, 5], [1, 2]]),  # 5 / 16
+            "completed": scores([[0, 1], [0, 8]], [[0, 1], [0, 2]]),  # 10 / 12
+        },
+    }
+    lines = labels.compared(trained)
+    original, completed = lines["scored_on_original"], lines["scored_on_completed"]
+    assert [original["trained_on_original"], original["trained_on_completed"]] == [6 / 8, 5 / 16]
+    assert [completed["trained_on_original"], completed["trained_on_completed"]] == [6 / 12, 10 / 12]
+    assert original["difference"] == pytest.approx(5 / 16 - 6 / 8)
+    assert completed["difference"] == pytest.approx(10 / 12 - 6 / 12)
+    low, high = completed["interval"]
+    assert low <= completed["difference"] <= high
+    printed = "\n".join(labels.table(lines))
+    assert "75.0       31.2       -43.8" in printed and "50.0       83.3       +33.3" in printed
+
+
+def test_a_finished_run_on_other_labels_is_not_taken_for_this_one(tmp_path, monkeypatch):
+    (tmp_path / "scores.json").write_text("{}")
+    sample = Sample("a", Path("a"), Path("a"), "a")
+    data = {"labels": "original", "trained_on": ["a"]}
+    description = {"settings": Settings().to_json(), "data": data}
+    monkeypatch.setattr(reproduction, "read_description", lambda path: description)
+    monkeypatch.setattr(reproduction, "result", lambda folder, *splits: [split.labels for split in splits])
+    original, completed = (Split("mine", {"train": [sample]}, {}, labels=name) for name in ("original", "completed"))
+    assert reproduction.trained_result(Settings(), original, tmp_path) == ["original"]
+    assert reproduction.trained_result(Settings(), original, tmp_path, [original, completed]) == [
+        "original",
+        "completed",
+    ]
+    with pytest.raises(LandslideError, match="a finished run with other labels"):
+        reproduction.trained_result(Settings(), completed, tmp_path)
+
+
+@pytest.mark.slow
+def test_quick(bijie, tmp_path):
+    done = run(SCRIPT, "--quick", "--data", bijie, "--out", tmp_path / "run", "--results", tmp_path / "results")
+    assert done.returncode == 0, done.stderr
+    assert "scored on completed labels" in done.stdout
+    content = json.loads((tmp_path / "results" / "labels.json").read_text())
+    assert content["share_ground"] == {"train": 8, "val": 8, "test": 8}
+    both = [content[f"trained_on_{name}"] for name in ("original", "completed")]
+    for result in both:
+        assert result["labels"] == "original" and result["completed"]["labels"] == "completed"
+        assert result["images"] == result["completed"]["images"] == 8
+        marked = [sum(one["confusion"][1]) for one in (result, result["completed"])]
+        assert marked[1] > marked[0]
+    assert both[0]["settings"] == both[1]["settings"]
+    assert both[0]["history"][0]["loss"] != both[1]["history"][0]["loss"]
