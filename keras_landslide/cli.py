@@ -94,7 +94,10 @@ def _add_demo(commands) -> None:
 def _add_train(commands) -> None:
     parser = _add(commands, "train", "train a model in two phases and write a run folder", _train)
     parser.add_argument(
-        "--data", required=True, metavar="FOLDER", help="landslide/image and landslide/mask, or image and mask"
+        "--data",
+        required=True,
+        metavar="FOLDER",
+        help="landslide/image and landslide/mask, or image and mask, or JPEGImages and SegmentationClass (VOC's form)",
     )
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the run folder")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier run there")
@@ -127,7 +130,7 @@ def _number_or_none(text: str) -> float | None:
 
 
 def _add_split(parser, default: str | None) -> None:
-    text = "auto, paper510, random510, bijie770 or county_split"
+    text = "auto (the folder's own lists if it is in VOC's form), voc, paper510, random510, bijie770 or county_split"
     parser.add_argument(
         "--split", default=default, metavar="NAME", help=f"{text}; default: {default or 'that of training'}"
     )
@@ -183,7 +186,7 @@ def _train(options) -> None:
     from .io import read_json
     from .training import train
 
-    split = _split(options, options.split, settings.seed)
+    split = _split(options, options.split, settings.seed, settings.classes)
     _say(f"Split {split.name}: {split.counts}; {options.labels} labels, no negatives.")
     for name, (ours, paper) in settings.departures_from_paper().items():
         _say(f"  departs from the paper: {name} {ours} (paper: {paper})")
@@ -209,8 +212,8 @@ def _settings(options) -> Settings:
     return preset(options.preset, **given)
 
 
-def _split(options, name: str, seed: int):
-    """The checked samples of `--data`, divided."""
+def _split(options, name: str, seed: int, classes: int):
+    """The samples of `--data`, checked for a model of so many classes, and divided."""
     from .data.folder import check_samples, find_samples
     from .data.splits import split_samples
     from .errors import unknown_name
@@ -222,7 +225,7 @@ def _split(options, name: str, seed: int):
     samples = find_samples(options.data)
     divided = split_samples(samples, name, seed=seed)
     with progress(len(samples), "checking files", "file") as bar:
-        check_samples(samples, options.data, bar.update)
+        check_samples(samples, options.data, bar.update, classes=classes)
     return divided
 
 
@@ -233,7 +236,7 @@ def _evaluate(options) -> None:
         check_writable(Path(options.json).parent)
     description, size = _described(options)
     data = description["data"]
-    split = _split(options, options.split or data["split"], description["settings"]["seed"])
+    split = _split(options, options.split or data["split"], description["settings"]["seed"], description["classes"])
     samples = split.subset(options.subset)
     from .comparison import report_lines
     from .evaluation import evaluate

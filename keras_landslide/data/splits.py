@@ -1,4 +1,4 @@
-"""Which samples train, validate and test: the named splits of Bijie, or one dealt from a seed."""
+"""Which samples train, validate and test: the named splits of Bijie, a folder's own lists, or dealt from a seed."""
 
 import csv
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from .folder import Sample
 
 SUBSETS = ("train", "val", "test")
 BIJIE_SPLITS = ("paper510", "random510", "bijie770", "county_split")
-SPLITS = ("auto", *BIJIE_SPLITS)
+SPLITS = ("auto", "voc", *BIJIE_SPLITS)
 # The paper's proportions: 10 % test, and of the other 90 % a tenth for validation.
 AUTO_SHARES = {"train": 0.81, "val": 0.09, "test": 0.10}
 
@@ -32,7 +32,7 @@ class Split:
         if not self.subsets[name]:
             raise LandslideError(
                 f"The {name} part of split {self.name} has no image here ({self.expected[name]} in the whole data "
-                "set); choose another --split or add images."
+                "set); choose another --subset or --split, or add images."
             )
         return self.subsets[name]
 
@@ -47,13 +47,28 @@ class Split:
 
 
 def split_samples(samples: Sequence[Sample], name: str, *, seed: int = 0) -> Split:
-    """Divide `samples` by the split called `name`: `auto`, or one of Bijie's.
+    """Divide `samples` by the split called `name`: `auto`, `voc`, or one of Bijie's.
 
-    Raises `LandslideError` for an unknown name and where none of the split's images is here.
+    `voc` is what the lists of a folder in VOC's form say (`ImageSets/Segmentation/`); `auto` is that where there are
+    lists, and else deals from `seed`. Raises `LandslideError` for an unknown name and where none of the split's images
+    is here.
     """
     if name not in SPLITS:
         raise unknown_name("split", name, SPLITS)
-    return _dealt(samples, seed) if name == "auto" else _bijie(samples, name)
+    listed = any(sample.listed for sample in samples)
+    if name == "voc" and not listed:
+        raise LandslideError(
+            "Split voc is for folders in VOC's form with lists in ImageSets/Segmentation, which are not here; use "
+            "--split auto, or write train.txt and val.txt."
+        )
+    if name in ("auto", "voc"):
+        return _listed(samples) if listed else _dealt(samples, seed)
+    return _bijie(samples, name)
+
+
+def _listed(samples: Sequence[Sample]) -> Split:
+    subsets = {subset: [sample for sample in samples if sample.listed == subset] for subset in SUBSETS}
+    return Split("voc", subsets, {name: len(part) for name, part in subsets.items()})
 
 
 def _dealt(samples: Sequence[Sample], seed: int) -> Split:
