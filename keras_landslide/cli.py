@@ -192,9 +192,10 @@ def _train(options) -> None:
         _say(f"  departs from the paper: {name} {ours} (paper: {paper})")
     finished = train(settings, split, options.out, overwrite=options.overwrite, report=_say)
     scores = read_json(finished.scores)
+    landslide = f" (landslide IoU {landslide_iou(scores['confusion']):.4f})" if settings.classes == 2 else ""
     _say(
         f"Best validation mIoU {finished.best['val_miou']:.4f} at epoch {finished.best['epoch']}; at native size "
-        f"{scores['miou']:.4f} (landslide IoU {landslide_iou(scores['confusion']):.4f})."
+        f"{scores['miou']:.4f}{landslide}."
     )
     _say(f"Best weights: {finished.best_weights}\nCurves: {finished.curves}")
 
@@ -267,7 +268,8 @@ def _predict(options) -> None:
     from .prediction import find_images
 
     images = find_images(options.images)
-    _, size = _described(options)
+    description, size = _described(options)
+    from .evaluation import class_names
     from .io import progress
     from .models import load_model
     from .prediction import predict
@@ -284,7 +286,7 @@ def _predict(options) -> None:
             on_done=bar.update,
         )
     share = sum(one.landslide_pixels for one in made) / sum(one.width * one.height for one in made)
-    _say(f"{len(made)} images, {100 * share:.1f} % of their pixels marked as landslide.")
+    _say(f"{len(made)} images, {100 * share:.1f} % of their pixels marked as {class_names(description['classes'])[1]}.")
     _say(f"Masks, overlays and predictions.csv: {options.out}")
 
 
