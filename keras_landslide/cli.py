@@ -18,7 +18,9 @@ EXAMPLES = {
     "train": (
         "  keras-landslide train --experiment pspnet_mobilenet_v2 --preset cpu --data bijie --split paper510 "
         "--out runs/psp\n"
-        "  keras-landslide train --experiment pspnet_resnet50 --data my_images --out runs/mine --frozen-epochs 10"
+        "  keras-landslide train --experiment pspnet_resnet50 --data my_images --out runs/mine --frozen-epochs 10\n"
+        "  keras-landslide train --experiment pspnet_mobilenet_v2 --preset cpu --data bijie --out runs/from_voc "
+        "--init-weights runs/voc/best.weights.h5"
     ),
     "evaluate": (
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --split paper510 --subset test\n"
@@ -245,9 +247,16 @@ def _evaluate(options) -> None:
     from .paper import ROWS
 
     model = load_model(options.weights)
-    seen = set(data["trained_on"]) & {sample.name for sample in samples}
+    names = {sample.name for sample in samples}
+    seen = set(data["trained_on"]) & names
     if seen:
         _say(f"{len(seen)} of these {len(samples)} images were trained on: the scores say nothing about new images.")
+    before = set(description.get("initial_data", {}).get("trained_on", ())) & names - seen
+    if before:
+        _say(
+            f"{len(before)} of these {len(samples)} images have names of images that the initial weights were trained "
+            "on: if they are the same images, the scores say nothing about new ones."
+        )
     with progress(len(samples), "evaluating") as bar:
         scores = evaluate(
             model,

@@ -54,7 +54,7 @@ def _options(row: str, description: str, arguments) -> argparse.Namespace:
 def _reproduce(row: Row, options: argparse.Namespace) -> None:
     overrides = {"architecture": row.architecture, "backbone": row.backbone, "seed": options.seed}
     settings = preset(options.preset, **overrides, **(QUICK if options.quick else {}))
-    split = _split(options)
+    split = checked_split(options)
     run_folder = Path(options.out)
     if not (run_folder / "scores.json").exists():
         train(settings, split, run_folder, overwrite=True, report=print)
@@ -65,10 +65,11 @@ def _reproduce(row: Row, options: argparse.Namespace) -> None:
     print(f"Result: {path}")
 
 
-def _split(options) -> Split:
+def checked_split(options: argparse.Namespace, *, classes: int = 2) -> Split:
+    """The samples of `options.data`, checked, divided by `options.split`; a few of each part if `options.quick`."""
     samples = find_samples(options.data)
     with progress(len(samples), "checking files", "file") as bar:
-        check_samples(samples, options.data, bar.update)
+        check_samples(samples, options.data, bar.update, classes=classes)
     split = split_samples(samples, options.split, seed=options.seed)
     if not options.quick:
         return split
