@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -78,6 +79,20 @@ def test_the_classes_of_a_folder_are_checked_before_anything_is_written(fails, v
     assert "11 files cannot be used" in error
     assert "2007_000000.png: has the value 7, but with 2 classes a mask has 0 to 1, and 255 where ignored" in error
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_of_21_classes_say_what_they_mark_and_where_they_come_from(voc, from_voc, tmp_path, capsys):
+    weights = tmp_path / "later.weights.h5"
+    shutil.copy(from_voc, weights)
+    with h5py.File(weights, "r+") as file:
+        before = {"initial_data": {"trained_on": ["2007_000007", "2007_000010", "2007_000000"]}}
+        file.attrs["keras_landslide"] = json.dumps({**json.loads(file.attrs["keras_landslide"]), **before})
+    assert main(["evaluate", "--weights", str(weights), "--data", str(voc), "--subset", "val"]) == 0
+    printed = capsys.readouterr().out
+    assert "2 of these 4 images have names of images that the initial weights were trained on" in printed
+    assert "\ntvmonitor " in printed and "89.11" not in printed
+    assert main(["predict", "--weights", str(weights), str(voc), "--out", str(tmp_path / "out")]) == 0
+    assert "14 images" in (printed := capsys.readouterr().out) and "of their pixels marked as aeroplane" in printed
 
 
 def test_a_landslide_folder_in_vocs_form_scores_the_same_to_the_pixel(scenes, tiny_run, tmp_path, palette_png, capsys):
