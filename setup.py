@@ -31,6 +31,7 @@ setup(
         "numpy>=2.0",
         "h5py>=3.11",  # variable-length attributes under NumPy 2
         "opencv-python-headless>=4.10",  # same cv2 as opencv-python, which needs libGL and fails on a plain server
+        "pillow>=10.3",  # reads palette masks as class numbers, where OpenCV gives their colours
         "tqdm>=4.66",
         "matplotlib>=3.9",
     ],

@@ -13,7 +13,7 @@ from .errors import LandslideError, exit_code, unknown_name
 from .paper import INPUT_SIZE
 from .settings import AUGMENTATIONS, LABELS, PRESETS, Settings, flag, preset
 
-SPLIT_NAMES = "auto, paper510, random510, bijie770 or county_split"
+SPLIT_NAMES = "auto (the folder's own lists if it is in VOC's form), voc, paper510, random510, bijie770 or county_split"
 EXAMPLES = {
     "demo": "  keras-landslide demo\n  keras-landslide demo --out elsewhere --overwrite",
     "train": (
@@ -21,7 +21,9 @@ EXAMPLES = {
         "--out runs/psp\n"
         "  keras-landslide train --experiment pspnet_resnet50 --data my_images --out runs/mine --frozen-epochs 10\n"
         "  keras-landslide train --preset cpu --data bijie --split paper510 --negatives all --out runs/with_negatives\n"
-        "  keras-landslide train --preset cpu --data bijie --fold 2/5 --out runs/fold2"
+        "  keras-landslide train --preset cpu --data bijie --fold 2/5 --out runs/fold2\n"
+        "  keras-landslide train --experiment pspnet_mobilenet_v2 --preset cpu --data bijie --out runs/from_voc "
+        "--init-weights runs/voc/best.weights.h5"
     ),
     "evaluate": (
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --split paper510 --subset test\n"
@@ -118,7 +120,10 @@ def _add_demo(commands) -> None:
 def _add_train(commands) -> None:
     parser = _add(commands, "train", "train a model in two phases and write a run folder", _train)
     parser.add_argument(
-        "--data", required=True, metavar="FOLDER", help="landslide/image and landslide/mask, or image and mask"
+        "--data",
+        required=True,
+        metavar="FOLDER",
+        help="landslide/image and landslide/mask, or image and mask, or JPEGImages and SegmentationClass (VOC's form)",
     )
     parser.add_argument("--out", required=True, metavar="FOLDER", help="the run folder")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier run there")
@@ -287,7 +292,8 @@ def _train(options) -> None:
     from .io import read_json
     from .training import train, training_negatives
 
-    split = _split(options, options.split, options.fold, settings.seed, negatives=settings.negatives != 0)
+    with_negatives = settings.negatives != 0
+    split = _split(options, options.split, options.fold, settings.seed, settings.classes, negatives=with_negatives)
     split = _with_labels(split, options.labels)
     negatives = len(training_negatives(settings, split)) or "no"
     _say(f"Split {split.title}: {split.counts}; {split.labels} labels, {negatives} negatives.")
@@ -295,9 +301,10 @@ def _train(options) -> None:
         _say(f"  departs from the paper: {name} {ours} (paper: {paper})")
     finished = train(settings, split, options.out, overwrite=options.overwrite, report=_say)
     scores = read_json(finished.scores)
+    landslide = f" (landslide IoU {landslide_iou(scores['confusion']):.4f})" if settings.classes == 2 else ""
     _say(
         f"Best validation mIoU {finished.best['val_miou']:.4f} at epoch {finished.best['epoch']}; at native size "
-        f"{scores['miou']:.4f} (landslide IoU {landslide_iou(scores['confusion']):.4f})."
+        f"{scores['miou']:.4f}{landslide}."
     )
     _say(f"Best weights: {finished.best_weights}\nCurves: {finished.curves}")
 
@@ -315,8 +322,19 @@ def _settings(options) -> Settings:
     return preset(options.preset, **given)
 
 
-def _split(options, name: str, fold: str | None, seed: int, *, negatives: bool, labels: Sequence[str] = LABELS):
-    """The checked samples of `--data`, divided; with `negatives`, those without landslide too.
+def _split(
+    options,
+    name: str,
+    fold: str | None,
+    seed: int,
+    classes: int = 2,
+    *,
+    negatives: bool,
+    labels: Sequence[str] = LABELS,
+):
+    """The samples of `--data`, checked for a model of so many classes, and divided.
+
+    With `negatives`, those without landslide too; `labels` are the choices for `--labels`.
 
     `labels` are the choices for `--labels`.
     """
@@ -330,7 +348,7 @@ def _split(options, name: str, fold: str | None, seed: int, *, negatives: bool, 
     without = find_negatives(options.data) if negatives else []
     divided = split_samples(samples, name, fold=fold, seed=seed, negatives=without)
     with progress(len(samples) + len(without), "checking files", "file") as bar:
-        check_samples([*samples, *without], options.data, bar.update)
+        check_samples([*samples, *without], options.data, bar.update, classes=classes)
     return divided
 
 
@@ -356,6 +374,7 @@ def _evaluate(options) -> None:
         options.split or data["split"],
         options.fold or trained_fold,
         description["settings"]["seed"],
+        description["classes"],
         negatives=options.negatives,
         labels=(*LABELS, "both"),
     )
@@ -371,6 +390,7 @@ def _evaluate(options) -> None:
 
     model = load_model(options.weights)
     _warn_of_training_images(samples, data["trained_on"], "images")
+    _warn_of_initial_images(samples, description)
     _warn_of_training_images(negatives, data.get("negatives", []), "images without landslide")
     with progress(len(samples) + len(negatives), "evaluating") as bar:
         how = {"image_size": size, "average_flips": options.average_flips, "on_done": bar.update}
@@ -391,11 +411,22 @@ def _warn_of_training_images(samples, trained_on: Sequence[str], what: str) -> N
         _say(f"{len(seen)} of these {len(samples)} {what} were trained on: the scores say nothing about new images.")
 
 
+def _warn_of_initial_images(samples, description: dict) -> None:
+    before = set(description.get("initial_data", {}).get("trained_on", ())) - set(description["data"]["trained_on"])
+    seen = before & {sample.name for sample in samples}
+    if seen:
+        _say(
+            f"{len(seen)} of these {len(samples)} images have names of images that the initial weights were trained on: "
+            "if they are the same images, the scores say nothing about new ones."
+        )
+
+
 def _predict(options) -> None:
     from .prediction import find_images
 
     images = find_images(options.images)
-    _, size = _described(options)
+    description, size = _described(options)
+    from .evaluation import class_names
     from .io import progress
     from .models import load_model
     from .prediction import predict
@@ -412,7 +443,7 @@ def _predict(options) -> None:
             on_done=bar.update,
         )
     share = sum(one.landslide_pixels for one in made) / sum(one.width * one.height for one in made)
-    _say(f"{len(made)} images, {100 * share:.1f} % of their pixels marked as landslide.")
+    _say(f"{len(made)} images, {100 * share:.1f} % of their pixels marked as {class_names(description['classes'])[1]}.")
     _say(f"Masks, overlays and predictions.csv: {options.out}")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .evaluation import class_names
 from .metrics import class_scores, mean_scores
 from .paper import CITATION, Row
 
@@ -12,6 +13,10 @@ RESAMPLES = 2000
 
 def landslide_iou(confusion: np.ndarray) -> float:
     return float(class_scores(confusion)["iou"][1])
+
+
+def mean_iou(confusion: np.ndarray) -> float:
+    return mean_scores(confusion)["miou"]
 
 
 def interval(
@@ -58,29 +63,31 @@ def paired_difference(
 
 
 def report_lines(content: dict, row: Row | None = None) -> list[str]:
-    """The report of `evaluate` as lines: a table by class, then the line of Table 5 beside the paper's.
+    """The report of `evaluate` as lines: a table by class, then the means; of two classes beside the paper's Table 5.
 
     `content` has the keys of `evaluate --json`.
     """
-    per_image = content["per_image"]
-    low, high = interval(per_image, landslide_iou)
+    names = class_names(len(content["confusion"]))
+    two = len(names) == 2
+    low, high = interval(content["per_image"], landslide_iou if two else mean_iou)
     lines = [
         f"{content['images']} images, subset {content['subset']} of split {content['split']}, {content['labels']} "
         "labels, all pixels at native size pooled",
         "",
         f"{'':12}{'precision':>10}{'recall':>10}{'IoU':>10}{'F1':>10}   (%)",
     ]
-    for name in ("background", "landslide"):
+    for name in names:
         scores = "".join(_percent(content[name][score], 10) for score in ("precision", "recall", "iou", "f1"))
         lines.append(f"{name:12}{scores}")
     lines += [
-        f"{'':12}landslide IoU, 95 % interval over images: {100 * low:.1f} to {100 * high:.1f}",
+        f"{'':12}{'landslide IoU' if two else 'mIoU'}, 95 % interval over images: {100 * low:.1f} to {100 * high:.1f}",
         "",
-        f"{'Table 5':28}{'mIoU':>8}{'recall':>8}{'precision':>11}   (%, means of the two classes)",
+        f"{'Table 5' if two else '':28}{'mIoU':>8}{'recall':>8}{'precision':>11}   "
+        f"(%, means of the {'two classes' if two else 'classes that have a score'})",
         f"{'this model':28}{_percent(content['miou'], 8)}{_percent(content['mean_recall'], 8)}"
         f"{_percent(content['mean_precision'], 11)}",
     ]
-    if row is not None and row.miou is not None:
+    if two and row is not None and row.miou is not None:
         lines.append(f"{row.title + ', the paper':28}{row.miou:8.2f}{row.recall:8.2f}{row.precision:11.2f}")
         lines.append(f"The paper's 51 test images have labels of their own, which are not public ({CITATION}).")
     if "negatives" in content:
@@ -102,7 +109,7 @@ def _percent(fraction: float | None, width: int) -> str:
 
 def table5_line(row: Row, content: dict) -> str:
     """A line of the README's Table 5 in Markdown, from a file in `results/`."""
-    low, high = interval(content["per_image"], lambda confusion: mean_scores(confusion)["miou"])
+    low, high = interval(content["per_image"], mean_iou)
     settings = content["settings"]
     ours = (
         f"**{100 * content['miou']:.2f}** ({100 * low:.1f}–{100 * high:.1f}) | {100 * content['mean_recall']:.2f} | "

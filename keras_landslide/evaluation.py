@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from .data.folder import Sample
+from .data.voc import VOC_CLASSES
 from .metrics import class_scores, confusion_matrix, mean_scores
 from .prediction import classes_at_native_size, native_probabilities
 
@@ -14,9 +15,22 @@ CLASS_NAMES = ("background", "landslide")
 FALSE_ALARM = 0.01  # an image without landslide counts as a false alarm when more than this share of it is marked
 
 
+def class_names(classes: int) -> tuple[str, ...]:
+    """What the classes are called in reports: 2 are background and landslide, 21 those of VOC, others have numbers.
+
+    >>> class_names(3)
+    ('background', 'class_1', 'class_2')
+    """
+    known = {len(names): names for names in (CLASS_NAMES, VOC_CLASSES)}
+    return known.get(classes) or ("background", *(f"class_{number}" for number in range(1, classes)))
+
+
 @dataclass(frozen=True)
 class Evaluation:
-    """Confusion matrices by image, rows the truth: [[TN, FP], [FN, TP]], pixels at native size."""
+    """Confusion matrices by image, `(classes, classes)` int64, rows the truth, pixels at native size.
+
+    For two classes that is [[TN, FP], [FN, TP]].
+    """
 
     per_image: dict[str, np.ndarray]
     split: str
@@ -25,11 +39,11 @@ class Evaluation:
 
     @property
     def confusion(self) -> np.ndarray:
-        """The sum over all images, `(2, 2)` int64: every pixel counts once."""
+        """The sum over all images: every pixel counts once."""
         return np.sum(list(self.per_image.values()), axis=0)
 
     def to_json(self) -> dict:
-        """Fractions and counts under the keys that are fixed for `evaluate --json`."""
+        """Fractions and counts under the keys that are fixed for `evaluate --json`, with a key for each class."""
         scores = class_scores(self.confusion)
         return {
             "images": len(self.per_image),
@@ -40,7 +54,7 @@ class Evaluation:
             **mean_scores(self.confusion),
             **{
                 name: {score: _number(values[number]) for score, values in scores.items()}
-                for number, name in enumerate(CLASS_NAMES)
+                for number, name in enumerate(class_names(len(self.confusion)))
             },
             "per_image": {name: confusion.tolist() for name, confusion in self.per_image.items()},
         }
@@ -86,7 +100,8 @@ def evaluate(
 ) -> Evaluation:
     """Score `model` on `samples` at native size: each image is letterboxed to `image_size`, predicted, brought back.
 
-    `split`, `subset` and `labels` say in the report what the samples are; `on_done` is called after each image.
+    `split`, `subset` and `labels` say in the report what the samples are; `on_done` is called after each image. The
+    model's classes are those of the samples; pixels of class 255 count nowhere.
     """
     (scores,) = evaluate_labellings(
         model,
@@ -125,11 +140,12 @@ def evaluate_labellings(
 
     names = [sample.name for sample in next(iter(labellings.values()))]
     evaluations = [Evaluation({}, split, subset, labels) for labels in labellings]
+    classes = model.output_shape[-1]
     predicted = native_probabilities(model, images(), image_size, average_flips=average_flips)
     for name, probabilities in zip(names, predicted, strict=True):
         found = classes_at_native_size(probabilities)
         for evaluation, truth in zip(evaluations, truths.pop(), strict=True):
-            evaluation.per_image[name] = confusion_matrix(truth, found)
+            evaluation.per_image[name] = confusion_matrix(truth, found, classes)
         on_done()
     return evaluations
 

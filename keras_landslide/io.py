@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from .errors import LandslideError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+INDEXED_MODES = ("1", "L", "P", "RGB")  # Pillow's names of what a mask of class numbers can be stored as
 
 
 def read_image(path: Path | str) -> np.ndarray:
@@ -43,6 +45,25 @@ def read_grey(path: Path | str) -> np.ndarray:
 def read_stored(path: Path | str) -> np.ndarray:
     """Read an image file as it is stored: `(H, W)` or `(H, W, channels)` in BGR order, of whatever dtype."""
     return _decode(path, cv2.IMREAD_UNCHANGED)
+
+
+def read_indexed(path: Path | str) -> np.ndarray:
+    """Read a mask as stored: a palette's indices or grey values, `(H, W)` uint8, or colours, `(H, W, 3)` uint8 RGB.
+
+    Pillow reads it, because OpenCV and TensorFlow put a palette's colours in the place of its indices.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode in ("RGBA", "RGBX"):
+                image = image.convert("RGB")
+            stored = np.array(image) if image.mode in INDEXED_MODES else None
+    except FileNotFoundError as error:
+        raise LandslideError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise LandslideError(f"{path}: is not a readable image; replace or remove the file.") from error
+    if stored is None:
+        raise LandslideError(f"{path}: a mask has a palette, 8-bit grey values or RGB, this file is {image.mode}.")
+    return stored.astype(np.uint8)
 
 
 def _decode(path: Path | str, flags: int) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 
 from .data.folder import images_in
 from .data.letterbox import Letterbox
+from .data.voc import IMAGES, voc_root
 from .errors import LandslideError
 from .io import IMAGE_SUFFIXES, free_folder, read_image, write_image, write_text
 
@@ -59,12 +60,16 @@ def classes_at_native_size(probabilities: np.ndarray) -> np.ndarray:
 
 
 def find_images(paths: Sequence[Path | str]) -> list[Path]:
-    """Images among files and folders, each once; raises `LandslideError` naming all that are missing or no images."""
+    """Images among files and folders, each once; of a folder in VOC's form those in `JPEGImages`.
+
+    Raises `LandslideError` naming all that are missing or no images.
+    """
     found: dict[Path, Path] = {}
     problems = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = images_in(path)
+            root = voc_root(path)
+            inside = images_in(root / IMAGES if root else path)
             if not inside:
                 problems.append(f"{path}: holds no images")
         elif not path.is_file():

@@ -77,11 +77,11 @@ def _reproduce(row: Row, options: argparse.Namespace) -> None:
     print(f"Result: {path}")
 
 
-def checked_split(options: argparse.Namespace) -> Split:
+def checked_split(options: argparse.Namespace, *, classes: int = 2) -> Split:
     """The samples of `options.data`, every file read once, divided by `options.split`."""
     samples = find_samples(options.data)
     with progress(len(samples), "checking files", "file") as bar:
-        check_samples(samples, options.data, bar.update)
+        check_samples(samples, options.data, bar.update, classes=classes)
     return split_samples(samples, options.split, seed=options.seed)
 
 

@@ -8,6 +8,9 @@ from .paper import INPUT_SIZE
 
 IGNORE_LABEL = 255  # a pixel that counts nowhere: letterbox bars, corners that a rotation opens
 AUGMENTATIONS = ("paper", "default", "strong", "none")
+# The paper starts from "the pre-trained weights obtained in the VOC dataset" and does not say which file. None can be
+# shipped here, so every run departs in this point; experiments/pretrain_voc.py makes weights to start from.
+PAPER_INIT_WEIGHTS = "VOC weights, in a file that it does not name"
 SCHEDULES = ("constant", "cosine")
 LABELS = ("original", "completed")  # masks as published, or with the landslides of overlapping images
 SAMPLINGS = ("squeeze", "crop")
@@ -22,13 +25,20 @@ def _setting(default, text: str, choices: tuple[str, ...] = ()):
 class Settings:
     """The settings of one training run; the defaults are the paper's, so `departures_from_paper` is a comparison.
 
-    >>> Settings(unfrozen_epochs=20).departures_from_paper()
-    {'unfrozen_epochs': (20, 100)}
+    Only the paper's `init_weights` cannot be had.
+
+    >>> Settings(unfrozen_epochs=20).departures_from_paper()["unfrozen_epochs"]
+    (20, 100)
     """
 
     architecture: str = _setting("pspnet", "unet, deeplabv3plus or pspnet")
     backbone: str = _setting("mobilenet_v2", "vgg16, resnet50, mobilenet, mobilenet_v2 or xception")
     backbone_weights: str | None = _setting("imagenet", "imagenet, none, or the path of a .weights.h5 file")
+    init_weights: str | None = _setting(
+        None,
+        "start from a .weights.h5 of the same row that train wrote, for any number of classes; instead of "
+        "--backbone-weights",
+    )
     image_size: int = _setting(INPUT_SIZE, "side of the square input in pixels (input_shape)")
     classes: int = _setting(2, "number of classes, background included")
     output_stride: int = _setting(8, "8 or 16 (downsample_factor)")
@@ -91,8 +101,9 @@ class Settings:
         return max(64, 32 * round(self.image_size * self.prediction_scale / 32))
 
     def departures_from_paper(self) -> dict[str, tuple]:
-        """The settings that are not the paper's: name to (this value, the paper's)."""
+        """The settings that are not the paper's: name to (this value, the paper's); `init_weights` never are."""
         ours, paper = dataclasses.asdict(self), dataclasses.asdict(Settings(self.architecture, self.backbone))
+        paper["init_weights"] = PAPER_INIT_WEIGHTS
         return {name: (ours[name], paper[name]) for name in ours if ours[name] != paper[name] and name != "seed"}
 
     def to_json(self) -> dict:

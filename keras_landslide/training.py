@@ -11,6 +11,7 @@ import numpy as np
 from .data.folder import Sample
 from .data.pipeline import evaluation_batches, steps_per_epoch, training_stream
 from .data.splits import Split
+from .errors import LandslideError
 from .evaluation import evaluate
 from .figures import learning_curves
 from .io import free_folder, progress, write_json
@@ -18,7 +19,7 @@ from .losses import SegmentationLoss
 from .memory import keep_freed_memory
 from .metrics import MeanIoU
 from .models import build_model, load_model
-from .models.saving import load_weights
+from .models.saving import initialise_from, load_weights, read_description, weights_file
 from .runs import Run
 from .settings import Settings
 
@@ -72,7 +73,8 @@ def train(
     `before_training` may prepare the new model (the demo calibrates its normalisation). `report` gets a line of text
     now and then. Returns the finished `Run`; its `best_weights` are those of the epoch with the highest validation
     mIoU. Raises `LandslideError` for an empty part or an output folder in use, `FloatingPointError` if the loss
-    stops being a number.
+    stops being a number. With `init_weights` the model starts from a file of this package, whose heads are left out if
+    they are for another number of classes, which a logged line says.
     """
     # Validation, which chooses the best epoch, has landslide images alone: its mIoU then means the same with and
     # without negatives, as the test's does, and the share of ordinary terrain does not set the balance.
@@ -113,17 +115,37 @@ def training_negatives(settings: Settings, split: Split) -> list[Sample]:
 
 def new_model(settings: Settings) -> keras.Model:
     """The model of `settings` with its initial weights, taking squares of `image_size`."""
-    weights = settings.backbone_weights
-    return build_model(
+    initial = initial_weights(settings)
+    weights = None if initial or settings.backbone_weights == "none" else settings.backbone_weights
+    model = build_model(
         settings.architecture,
         settings.backbone,
         input_shape=(settings.image_size, settings.image_size, 3),
         classes=settings.classes,
         output_stride=settings.output_stride,
         aux_branch=settings.aux_branch,
-        backbone_weights=None if weights in (None, "none") else weights,
+        backbone_weights=weights,
         batch_normalization_momentum=settings.batch_normalization_momentum,
     )
+    if initial:
+        initialise_from(model, initial)
+    return model
+
+
+def initial_weights(settings: Settings) -> Path | None:
+    """The file of `init_weights`, `None` without; raises `LandslideError` if it is not of the same network."""
+    if settings.init_weights is None:
+        return None
+    path = weights_file(settings.init_weights)
+    description = read_description(path)
+    held = f"{description['architecture']}_{description['backbone']}"
+    wanted = f"{settings.architecture}_{settings.backbone}"
+    if held != wanted:
+        raise LandslideError(
+            f"{path}: these weights are of {held}, not of {wanted}; give others as --init-weights, or "
+            f"--experiment {held}."
+        )
+    return path
 
 
 def _fit(model, settings: Settings, phase: Phase, train_samples, val_samples, run: Run, report) -> None:
@@ -262,7 +284,7 @@ def _hours(seconds: float) -> str:
 
 
 def _description(settings: Settings, split: Split) -> dict:
-    """What the weights file says of itself."""
+    """What the weights file says of itself, and of the data behind its initial weights."""
     return {
         "format": 1,
         "architecture": settings.architecture,
@@ -278,4 +300,15 @@ def _description(settings: Settings, split: Split) -> dict:
             "trained_on": [sample.name for sample in split.subset("train")],
             "negatives": [sample.name for sample in training_negatives(settings, split)],
         },
+        **_initial_data(settings),
     }
+
+
+def _initial_data(settings: Settings) -> dict:
+    """`initial_data`: that of the initial weights, `trained_on` including what they started from in turn."""
+    path = initial_weights(settings)
+    if path is None:
+        return {}
+    description = read_description(path)
+    earlier = description.get("initial_data", {}).get("trained_on", [])
+    return {"initial_data": {**description["data"], "trained_on": [*earlier, *description["data"]["trained_on"]]}}

@@ -5,7 +5,9 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from keras_landslide.cli import main
 from keras_landslide.data.synthetic import write_dataset
@@ -44,6 +46,62 @@ def scenes(tmp_path_factory) -> Path:
     """A Bijie-shaped folder of 16 synthetic chips of about 64 px, and 6 without landslide; only for reading."""
     folder = tmp_path_factory.mktemp("scenes")
     write_dataset(folder, 16, seed=1, size=64, negatives=6)
+    return folder
+
+
+# Of the 21 classes and of 255, as VOC's own pages list them.
+VOC_COLOURS = {
+    0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 3: (128, 128, 0), 4: (0, 0, 128), 5: (128, 0, 128),
+    6: (0, 128, 128), 7: (128, 128, 128), 8: (64, 0, 0), 9: (192, 0, 0), 10: (64, 128, 0), 11: (192, 128, 0),
+    12: (64, 0, 128), 13: (192, 0, 128), 14: (64, 128, 128), 15: (192, 128, 128), 16: (0, 64, 0), 17: (128, 64, 0),
+    18: (0, 192, 0), 19: (128, 192, 0), 20: (0, 64, 128), 255: (224, 224, 192),
+}  # fmt: skip
+
+
+def write_palette_png(path: Path, numbers: np.ndarray) -> None:
+    """Write `(H, W)` uint8 class numbers as VOC's masks are: a PNG of indices into a palette of colours."""
+    image = Image.fromarray(numbers)
+    image.putpalette([channel for number in range(256) for channel in VOC_COLOURS.get(number, (number, 9, 9))])
+    assert image.mode == "P"
+    image.save(path)
+
+
+@pytest.fixture(scope="session")
+def palette_png():
+    """`write_palette_png`."""
+    return write_palette_png
+
+
+@pytest.fixture(scope="session")
+def voc_colours() -> dict[int, tuple[int, int, int]]:
+    """`VOC_COLOURS`."""
+    return VOC_COLOURS
+
+
+@pytest.fixture(scope="session")
+def voc(tmp_path_factory) -> Path:
+    """A VOC-shaped folder of 21 classes, only for reading: 7 train, 4 validate, 2 test without a mask, 1 unlisted.
+
+    Image n shows classes n, n + 7 and n + 14 as blocks of their colours in noise, outlined in 255.
+    """
+    folder = tmp_path_factory.mktemp("voc")
+    for part in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (folder / part).mkdir(parents=True)
+    names = [f"2007_{number:06d}" for number in range(14)]
+    parts = {"train": names[:7], "val": names[7:11], "trainval": names[:11], "test": names[11:13]}
+    for part, listed in parts.items():
+        (folder / "ImageSets" / "Segmentation" / f"{part}.txt").write_text("".join(f"{name}\n" for name in listed))
+    random = np.random.default_rng(0)
+    for number, name in enumerate(names):
+        classes = np.zeros((64, 48 + number), np.uint8)
+        for row in range(3):
+            classes[2 + 20 * row : 20 + 20 * row, 6:42] = 255
+            classes[3 + 20 * row : 19 + 20 * row, 7:41] = number % 7 + 7 * row
+        colours = np.array([VOC_COLOURS[value] for value in classes.ravel()]).reshape(*classes.shape, 3)
+        noisy = np.clip(colours + random.normal(0, 12, colours.shape), 0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(folder / "JPEGImages" / f"{name}.jpg", quality=95)
+        if name not in parts["test"]:
+            write_palette_png(folder / "SegmentationClass" / f"{name}.png", classes)
     return folder
 
 

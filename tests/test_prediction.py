@@ -48,3 +48,7 @@ def test_the_outline_is_drawn_where_the_mask_ends():
     assert changed[10, 15:35].all() and changed[10:20, 34].all()
     assert not changed[13:17, 20:30].any() and not changed[:8].any()
     assert (drawn[~changed] == 90).all()
+
+
+def test_of_a_folder_in_vocs_form_the_photographs_are_found(voc):
+    assert find_images([voc]) == sorted((voc / "JPEGImages").iterdir())

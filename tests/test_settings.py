@@ -32,11 +32,18 @@ TABLE_4 = {
 def test_the_paper_preset_is_table_4():
     settings = dataclasses.asdict(preset("paper"))
     assert {name: settings[name] for name in TABLE_4} == TABLE_4
-    assert preset("paper").departures_from_paper() == {}
+    assert set(preset("paper").departures_from_paper()) == {"init_weights"}
 
 
 def test_the_cpu_preset_lists_each_departure():
-    assert set(preset("cpu", seed=7).departures_from_paper()) == set(PRESETS["cpu"])
+    assert set(preset("cpu", seed=7).departures_from_paper()) == {*PRESETS["cpu"], "init_weights"}
+
+
+@pytest.mark.parametrize("file", [None, "runs/voc/best.weights.h5"])
+def test_initial_weights_are_never_the_papers(file):
+    """It has VOC weights but does not say which; neither ImageNet's nor our own can be taken for them."""
+    ours, paper = preset("paper", init_weights=file).departures_from_paper()["init_weights"]
+    assert ours == file and "VOC" in paper
 
 
 def test_negatives_and_crops_depart_from_the_paper():

@@ -39,18 +39,40 @@ class Sample:
     mask: Path | None
     group: str
     neighbours: tuple[Neighbour, ...] = ()
+    listed: str | None = None  # the subset in which the folder's own lists have it (voc.py)
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """The image, `(H, W, 3)` uint8 RGB, and its classes, `(H, W)` uint8 with 0 background, 1 landslide."""
+        """The image, `(H, W, 3)` uint8 RGB, and its classes, `(H, W)` uint8.
+
+        0 is background, 1 landslide. A folder in VOC's form may have more classes, and 255 for pixels to ignore.
+        """
         image = read_image(self.image)
         if self.mask is None:
             return image, np.zeros(image.shape[:2], np.uint8)
-        classes = classes_of(read_grey(self.mask))
+        classes = self.classes_in(self.stored(self.mask))
         for neighbour in self.neighbours:
-            beside = classes_of(read_grey(neighbour.mask))
+            beside = self.classes_in(self.stored(neighbour.mask))
             here, there = shared_ground(classes.shape, beside.shape, neighbour.dy, neighbour.dx)
-            classes[here] |= beside[there]
+            classes[here][beside[there] == 1] = 1
         return image, classes
+
+    def stored(self, mask: Path) -> np.ndarray:
+        """The values of a mask file of this folder as stored, `(H, W)` uint8."""
+        return read_grey(mask)
+
+    def classes_in(self, stored: np.ndarray) -> np.ndarray:
+        """The classes that the stored values stand for, `(H, W)` uint8."""
+        return classes_of(stored)
+
+    def mask_problem(self, values: np.ndarray, classes: int) -> str | None:
+        """What is wrong with a mask of these `values` (each once) for a model of `classes`; `None` if nothing."""
+        if np.count_nonzero(values) <= 1:
+            return None
+        return f"has the values {listed(values)}; a mask has 0 for background and one other for landslide"
+
+    def folder_problem(self, values: set[int]) -> str | None:
+        """What is wrong with a folder whose masks, each possible by itself, hold `values` together."""
+        return None
 
 
 def classes_of(mask: np.ndarray) -> np.ndarray:
@@ -61,14 +83,25 @@ def classes_of(mask: np.ndarray) -> np.ndarray:
 def find_samples(folder: Path | str) -> list[Sample]:
     """Pair the images and masks of `folder`, sorted by name.
 
-    The folder is laid out as Bijie is distributed (`landslide/image`, `landslide/mask`) or has `image/` and `mask/`.
-    Each is a group of its own, unless a `groups.csv` (name,group) beside them says otherwise. Raises `LandslideError`
-    for a folder of another shape, or naming every image without mask and mask without image.
+    The folder is laid out as Bijie is distributed (`landslide/image`, `landslide/mask`), has `image/` and `mask/`, or
+    is in VOC's form (`JPEGImages/`, `SegmentationClass/`; see voc.py). Each sample is a group of its own, unless a
+    `groups.csv` (name,group) beside `image/` says otherwise. Raises `LandslideError` for a folder of another shape, or
+    naming every image without mask and mask without image.
     """
-    images_folder, masks_folder = _layout(Path(folder))
+    from .voc import voc_root, voc_samples  # here, because voc.py is built on this file
+
+    layout, root = _layout(Path(folder)), voc_root(folder)
+    if layout is None and root is not None:
+        return voc_samples(root)
+    if layout is None:
+        raise LandslideError(
+            f"{folder}: has neither landslide/image and landslide/mask (as Bijie is distributed) nor image and mask "
+            "nor JPEGImages and SegmentationClass (VOC's form)."
+        )
+    images_folder, masks_folder = layout
     problems: list[str] = []
-    images = _by_stem(images_folder, problems)
-    masks = _by_stem(masks_folder, problems)
+    images = by_stem(images_folder, problems)
+    masks = by_stem(masks_folder, problems)
     problems += [f"{images[name]}: has no mask in {masks_folder}" for name in sorted(images.keys() - masks.keys())]
     problems += [f"{masks[name]}: has no image in {images_folder}" for name in sorted(masks.keys() - images.keys())]
     if problems:
@@ -107,7 +140,7 @@ def find_negatives(folder: Path | str) -> list[Sample]:
     """
     images_folder = Path(folder) / "non-landslide" / "image"
     problems: list[str] = []
-    images = _by_stem(images_folder, problems) if images_folder.is_dir() else {}
+    images = by_stem(images_folder, problems) if images_folder.is_dir() else {}
     if problems:
         raise bad_files(folder, problems)
     if not images:
@@ -115,18 +148,17 @@ def find_negatives(folder: Path | str) -> list[Sample]:
     return [Sample(name, images[name], None, group=name) for name in sorted(images)]
 
 
-def _layout(folder: Path) -> tuple[Path, Path]:
+def _layout(folder: Path) -> tuple[Path, Path] | None:
     if not folder.is_dir():
         raise LandslideError(f"{folder}: no such folder; give the folder of the data set with --data.")
     for root in (folder / "landslide", folder):
         if (root / "image").is_dir() and (root / "mask").is_dir():
             return root / "image", root / "mask"
-    raise LandslideError(
-        f"{folder}: has neither landslide/image and landslide/mask (as Bijie is distributed) nor image and mask."
-    )
+    return None
 
 
-def _by_stem(folder: Path, problems: list[str]) -> dict[str, Path]:
+def by_stem(folder: Path, problems: list[str]) -> dict[str, Path]:
+    """The image files of `folder` by name without suffix; a name that comes twice is added to `problems`."""
     found: dict[str, Path] = {}
     for path in images_in(folder):
         if path.stem in found:
@@ -142,11 +174,21 @@ def images_in(folder: Path) -> list[Path]:
     )
 
 
-def check_samples(samples: Iterable[Sample], folder: Path | str, on_done: Callable[[], object] = lambda: None) -> None:
-    """Read every file and raise one `LandslideError` that names all that are unusable; `on_done` is called for each."""
+def check_samples(
+    samples: Sequence[Sample],
+    folder: Path | str,
+    on_done: Callable[[], object] = lambda: None,
+    *,
+    classes: int = 2,
+) -> None:
+    """Read every file and raise one `LandslideError` that names all that are unusable; `on_done` is called for each.
+
+    `classes` is how many the model tells apart: masks in VOC's form may hold no higher number.
+    """
+    values: set[int] = set()
 
     def checked(sample: Sample) -> str | None:
-        problem = _problem(sample)
+        problem = _problem(sample, classes, values)
         on_done()
         return problem
 
@@ -154,16 +196,21 @@ def check_samples(samples: Iterable[Sample], folder: Path | str, on_done: Callab
         problems = [problem for problem in pool.map(checked, samples) if problem]
     if problems:
         raise bad_files(folder, problems)
+    problem = samples[0].folder_problem(values) if samples else None
+    if problem:
+        raise LandslideError(f"{folder}: {problem}")
 
 
-def _problem(sample: Sample) -> str | None:
+def _problem(sample: Sample, classes: int, seen: set[int]) -> str | None:
+    """What is wrong with the files of `sample`; the mask's values are added to `seen`."""
     problems = []
     sides = []
-    for path, read in ((sample.image, read_image), (sample.mask, read_grey)):
-        if path is None:
-            continue
+    reads = [lambda: read_image(sample.image)]
+    if sample.mask is not None:
+        reads.append(lambda: sample.stored(sample.mask))
+    for read in reads:
         try:
-            sides.append(read(path))
+            sides.append(read())
         except LandslideError as error:
             problems.append(str(error))
     if problems or sample.mask is None:
@@ -172,11 +219,9 @@ def _problem(sample: Sample) -> str | None:
     if image.shape[:2] != mask.shape:
         return f"{sample.mask}: {size_mismatch(image, mask)}; use the mask of this image"
     values = np.flatnonzero(np.bincount(mask.reshape(-1), minlength=256))
-    if np.count_nonzero(values) > 1:
-        return (
-            f"{sample.mask}: has the values {listed(values)}; a mask has 0 for background and one other for landslide"
-        )
-    return None
+    seen.update(values.tolist())
+    problem = sample.mask_problem(values, classes)
+    return f"{sample.mask}: {problem}" if problem else None
 
 
 def size_mismatch(image: np.ndarray, mask: np.ndarray) -> str | None:

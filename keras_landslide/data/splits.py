@@ -1,4 +1,4 @@
-"""Which samples train, validate and test: the named splits of Bijie, one dealt from a seed, or folds of either."""
+"""Which samples train, validate and test: Bijie's splits, a folder's own lists, dealt from a seed, or folds."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from .folder import Sample
 
 SUBSETS = ("train", "val", "test")
 BIJIE_SPLITS = ("paper510", "random510", "bijie770", "county_split")
-SPLITS = ("auto", *BIJIE_SPLITS)
+SPLITS = ("auto", "voc", *BIJIE_SPLITS)
 # The paper's proportions: 10 % test, and of the other 90 % a tenth for validation.
 AUTO_SHARES = {"train": 0.81, "val": 0.09, "test": 0.10}
 LEAST_FOLDS = 3  # one part tests, one validates, one trains
@@ -49,7 +49,7 @@ class Split:
         if not self.subsets[name]:
             raise LandslideError(
                 f"The {name} part of split {self.title} has no image here ({self.expected[name]} in the whole data "
-                "set); choose another --split or add images."
+                "set); choose another --subset or --split, or add images."
             )
         return self.subsets[name]
 
@@ -90,7 +90,10 @@ def split_samples(
     negatives: Sequence[Sample] = (),
     groups: Mapping[str, str] | None = None,
 ) -> Split:
-    """Divide `samples` by the split called `name`: `auto`, or one of Bijie's.
+    """Divide `samples` by the split called `name`: `auto`, `voc`, or one of Bijie's.
+
+    `voc` is what the lists of a folder in VOC's form say (`ImageSets/Segmentation/`); `auto` is that where there are
+    lists, and else deals from `seed`.
 
     With `fold` `i/k`, all samples that the split has a role for are dealt anew into k parts, of which part i tests,
     part i + 1 (after the last, the first) validates and the others train. Over all i each sample is tested once; the
@@ -108,10 +111,26 @@ def split_samples(
         raise unknown_name("split", name, SPLITS)
     part, parts = _parsed(fold) if fold else (0, 0)
     samples = _grouped(samples, groups or {})
-    split = _auto(samples, seed) if name == "auto" else _bijie(samples, name)
+    if name == "auto" and any(sample.listed for sample in samples):
+        name = "voc"
+    if name == "voc":
+        split = _listed(samples)
+    else:
+        split = _auto(samples, seed) if name == "auto" else _bijie(samples, name)
     if fold:
         split = _folded(split, part, parts, seed)
     return replace(split, negatives=_divided_negatives(negatives, seed))
+
+
+def _listed(samples: Sequence[Sample]) -> Split:
+    """What the folder's own lists say."""
+    subsets = {subset: [sample for sample in samples if sample.listed == subset] for subset in SUBSETS}
+    if not any(subsets.values()):
+        raise LandslideError(
+            "Split voc is for folders in VOC's form with lists in ImageSets/Segmentation, which are not here; use "
+            "--split auto, or write train.txt and val.txt."
+        )
+    return Split("voc", subsets, {name: len(part) for name, part in subsets.items()})
 
 
 def _grouped(samples: Sequence[Sample], groups: Mapping[str, str]) -> list[Sample]:
