@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_landslide.comparison import landslide_iou, paired_difference
+from keras_landslide.data.dataset import load_split
 from keras_landslide.data.labels import with_labels
 from keras_landslide.errors import LandslideError, exit_code
 from keras_landslide.io import progress, write_json
-from keras_landslide.reproduction import checked_split, few, options_parser, parsed, trained_result
+from keras_landslide.reproduction import few, options_parser, parsed, trained_result
 from keras_landslide.settings import LABELS, Settings, preset
 
 QUICK = {"image_size": 64, "frozen_epochs": 1, "unfrozen_epochs": 1, "unfrozen_batch_size": 4}
@@ -33,7 +34,7 @@ def main(arguments=None) -> None:
 def run(options) -> None:
     """Train twice, score each on both labels, write and print."""
     settings = _settings(options)
-    split = checked_split(options)
+    split = load_split(options.data, options.split, seed=options.seed)
     with progress(2 * sum(map(len, split.subsets.values())), "finding overlaps", "step") as bar:
         splits = [with_labels(split, labels, bar.update) for labels in LABELS]
     if options.quick:  # images that the labels differ for

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_landslide.comparison import landslide_iou, paired_difference
+from keras_landslide.data.dataset import load_split
 from keras_landslide.data.splits import Split
 from keras_landslide.errors import LandslideError, exit_code
 from keras_landslide.io import write_json
-from keras_landslide.reproduction import checked_split, options_parser, parsed, trained_result
+from keras_landslide.reproduction import options_parser, parsed, trained_result
 from keras_landslide.settings import Settings, preset
 
 QUICK = {"image_size": 64, "frozen_epochs": 1, "unfrozen_epochs": 1, "samples_per_epoch": 16}
@@ -35,7 +36,7 @@ def main(arguments=None) -> None:
 def run(options) -> None:
     """Train twice, compare on the test images, write and print."""
     settings = _settings(options)
-    split = checked_split(options)
+    split = load_split(options.data, options.split, seed=options.seed)
     leaking, clean = trainings(split, seed=options.seed)
     counts = {name: len(part) for name, part in clean.subsets.items()}
     replaced = len(set(leaking.subset("train")) - set(clean.subset("train")))

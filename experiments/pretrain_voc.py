@@ -14,10 +14,11 @@ in full and no score is known: only on a made-up folder of the same form (tests/
 import argparse
 import sys
 
+from keras_landslide.data.dataset import load_split
 from keras_landslide.data.voc import VOC_CLASSES
 from keras_landslide.errors import exit_code
 from keras_landslide.paper import row
-from keras_landslide.reproduction import QUICK, checked_split
+from keras_landslide.reproduction import QUICK, few
 from keras_landslide.settings import Settings, preset
 from keras_landslide.training import train
 
@@ -39,8 +40,9 @@ def main() -> None:
 def pretrain(options: argparse.Namespace) -> None:
     """Train on the lists of VOC and say where the weights are."""
     settings = voc_settings(options)
-    options.split = "voc"
-    split = checked_split(options, classes=settings.classes)
+    split = load_split(options.data, "voc", classes=settings.classes)
+    if options.quick:
+        split = few(split)
     run = train(settings, split, options.out, overwrite=options.overwrite, report=print)
     print(f"Best validation mIoU of {settings.classes} classes {run.best['val_miou']:.4f}, scores: {run.scores}")
     print(f"Weights for keras-landslide train --experiment {options.row} --init-weights: {run.best_weights}")

@@ -11,8 +11,9 @@ from importlib import metadata
 from pathlib import Path
 
 from .comparison import report_lines
-from .data.folder import Sample, check_samples, find_samples
-from .data.splits import Split, split_samples
+from .data.dataset import load_split
+from .data.folder import Sample
+from .data.splits import Split
 from .errors import LandslideError, exit_code
 from .evaluation import evaluate_labellings
 from .io import progress, read_json, write_json
@@ -69,20 +70,12 @@ def parsed(parser: argparse.ArgumentParser, arguments=None) -> argparse.Namespac
 def _reproduce(row: Row, options: argparse.Namespace) -> None:
     overrides = {"architecture": row.architecture, "backbone": row.backbone, "seed": options.seed}
     settings = preset(options.preset, **overrides, **(QUICK if options.quick else {}))
-    split = checked_split(options)
+    split = load_split(options.data, options.split, seed=options.seed)
     content = trained_result(settings, few(split) if options.quick else split, Path(options.out))
     print("\n".join(report_lines(content, row)))
     path = Path(options.results) / f"{row.name}.json"
     write_json(path, content)
     print(f"Result: {path}")
-
-
-def checked_split(options: argparse.Namespace, *, classes: int = 2) -> Split:
-    """The samples of `options.data`, every file read once, divided by `options.split`."""
-    samples = find_samples(options.data)
-    with progress(len(samples), "checking files", "file") as bar:
-        check_samples(samples, options.data, bar.update, classes=classes)
-    return split_samples(samples, options.split, seed=options.seed)
 
 
 def few(split: Split, order: Callable[[Sample], object] = lambda sample: sample.name) -> Split:

@@ -68,7 +68,7 @@ class Sample:
         """What is wrong with a mask of these `values` (each once) for a model of `classes`; `None` if nothing."""
         if np.count_nonzero(values) <= 1:
             return None
-        return f"has the values {listed(values)}; a mask has 0 for background and one other for landslide"
+        return f"has the values {first_values(values)}; a mask has 0 for background and one other for landslide"
 
     def folder_problem(self, values: set[int]) -> str | None:
         """What is wrong with a folder whose masks, each possible by itself, hold `values` together."""
@@ -232,10 +232,10 @@ def size_mismatch(image: np.ndarray, mask: np.ndarray) -> str | None:
     return f"is {width}×{height} pixels (width × height) but its image is {wanted_width}×{wanted_height}"
 
 
-def listed(values: Sequence[int]) -> str:
+def first_values(values: Sequence[int]) -> str:
     """The first of `values`.
 
-    >>> listed(range(9))
+    >>> first_values(range(9))
     '0, 1, 2, 3, 4, 5, …'
     """
     return ", ".join(map(str, values[:6])) + (", …" if len(values) > 6 else "")

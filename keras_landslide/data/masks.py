@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import LandslideError
 from ..io import read_stored
-from .folder import listed
+from .folder import first_values
 
 # What counts as soft edges, that is as two classes blurred by a lossy file or by smoothing, and not as several classes:
 SOFT_VALUES = 4  # at least so many different values,
@@ -85,4 +85,4 @@ def _of_values(grey: np.ndarray, path: Path | str, *, soft: bool) -> Mask:
     middle = counts[(values > low + quarter) & (values < high - quarter)].sum() / grey.size
     if soft and len(values) >= SOFT_VALUES and high - low >= SOFT_RANGE and middle <= SOFT_MIDDLE:
         return Mask("soft", classes, as_it_is=False)
-    raise LandslideError(f"{path}: has the values {listed(values)}: neither two classes nor two with soft edges.")
+    raise LandslideError(f"{path}: has the values {first_values(values)}: neither two classes nor two with soft edges.")

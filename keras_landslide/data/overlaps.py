@@ -69,13 +69,13 @@ def find_overlaps(images: Mapping[str, Path], on_done: Callable[[], object] = la
     return [Overlap(names[a], names[b], dy, dx) for a, b, dy, dx in _proved(candidates.tolist(), paths)]
 
 
-def overlap_groups(names: Sequence[str], overlaps: Sequence[Overlap]) -> dict[str, str]:
-    """Each of `names` to the name of its group, the first of all images that are linked by overlaps.
+def overlap_groups(groups: Mapping[str, str], overlaps: Sequence[Overlap]) -> dict[str, str]:
+    """Name to group: `groups`, joined where an overlap links two of their members, under the name that sorts first.
 
-    >>> overlap_groups("abcd", [Overlap("b", "c", 0, 9), Overlap("c", "d", 5, 0)])
+    >>> overlap_groups({name: name for name in "abcd"}, [Overlap("b", "c", 0, 9), Overlap("c", "d", 5, 0)])
     {'a': 'a', 'b': 'b', 'c': 'b', 'd': 'b'}
     """
-    group = {name: name for name in names}
+    group = dict(groups)
     for pair in overlaps:
         joined = sorted((group[pair.a], group[pair.b]))
         for name in [name for name, of in group.items() if of == joined[1]]:

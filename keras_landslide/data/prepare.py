@@ -146,12 +146,12 @@ def survey(source: Source, split: str | None, *, seed: int, on_done: Callable[[]
     _inspect(report, on_done)
     names = {item.name: item.image for item in report.images + report.negatives}
     report.overlaps = find_overlaps(names, on_done)
-    report.groups = overlap_groups(list(names), report.overlaps)
+    report.groups = overlap_groups({name: name for name in names}, report.overlaps)
     report.shared = _labels_on_shared_ground(report)
     samples = [Sample(item.name, item.image, item.mask, group=item.name) for item in report.pairs]
     for name in dict.fromkeys([*(BIJIE_SPLITS if _is_bijie(source) else ()), *([split] if split else [])]):
         with suppress(LandslideError):  # none of its images is here
-            report.splits[name] = split_samples(samples, name, seed=seed)
+            report.splits[name] = split_samples(samples, name, seed=seed, groups=report.groups)
     return report
 
 

@@ -38,6 +38,11 @@ class Split:
     labels: str = "original"
 
     @property
+    def dealt(self) -> bool:
+        """Whether chance, and not a list, divided the samples."""
+        return self.name == "auto" or self.fold is not None
+
+    @property
     def title(self) -> str:
         """The name for reports, with the fold where there is one."""
         return f"{self.name}, fold {self.fold}" if self.fold else self.name
@@ -113,10 +118,7 @@ def split_samples(
     samples = _grouped(samples, groups or {})
     if name == "auto" and any(sample.listed for sample in samples):
         name = "voc"
-    if name == "voc":
-        split = _listed(samples)
-    else:
-        split = _auto(samples, seed) if name == "auto" else _bijie(samples, name)
+    split = _auto(samples, seed) if name == "auto" else _listed(samples) if name == "voc" else _bijie(samples, name)
     if fold:
         split = _folded(split, part, parts, seed)
     return replace(split, negatives=_divided_negatives(negatives, seed))

@@ -1,0 +1,48 @@
+"""A folder → its samples, checked and divided: the way that every command and experiment takes."""
+
+from pathlib import Path
+
+from ..io import progress
+from .folder import Sample, check_samples, find_negatives, find_samples
+from .labels import with_labels
+from .overlaps import find_overlaps, overlap_groups
+from .splits import Split, split_samples
+
+
+def load_split(
+    folder: Path | str,
+    name: str,
+    *,
+    fold: str | None = None,
+    seed: int = 0,
+    classes: int = 2,
+    negatives: bool = False,
+) -> Split:
+    """The samples of `folder`, every file read once, divided by the split `name`; bars show what takes long.
+
+    Where the split is dealt (`auto`, folds), images that share ground are found first and stay on one side. With
+    `negatives` the images without landslide are divided too. Raises `LandslideError` for what `find_samples`,
+    `split_samples` and `check_samples` refuse.
+    """
+    samples = find_samples(folder)
+    without = find_negatives(folder) if negatives else []
+    options = {"fold": fold, "seed": seed, "negatives": without}
+    split = split_samples(samples, name, **options)
+    with progress(len(samples) + len(without), "checking files", "file") as bar:
+        check_samples([*samples, *without], folder, bar.update, classes=classes)
+    if split.dealt:
+        split = split_samples(samples, name, groups=groups_by_ground(samples), **options)
+    return split
+
+
+def groups_by_ground(samples: list[Sample]) -> dict[str, str]:
+    """Name to group: the samples' own groups, joined where images share ground."""
+    with progress(2 * len(samples), "finding overlaps", "step") as bar:
+        overlaps = find_overlaps({sample.name: sample.image for sample in samples}, bar.update)
+    return overlap_groups({sample.name: sample.group for sample in samples}, overlaps)
+
+
+def labelled(split: Split, labels: str) -> Split:
+    """`split` with `labels`, original or completed, behind a bar where overlaps have to be found."""
+    with progress(2 * sum(map(len, split.subsets.values())), "finding overlaps", "step") as bar:
+        return with_labels(split, labels, bar.update)
