@@ -1,0 +1,54 @@
+"""From a folder to a split: what shares ground stays together, whatever is dealt."""
+
+import pytest
+
+from keras_landslide.data.dataset import load_split
+from keras_landslide.data.synthetic import mountain_scene
+from keras_landslide.errors import LandslideError
+from keras_landslide.io import write_image, write_text
+
+APART, TOGETHER = 8, ("west", "east")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Eight scenes of their own, and two images of one scene that share a third of it, under names that say nothing."""
+    folder = tmp_path_factory.mktemp("ground")
+    images = {f"scene{number}": mountain_scene(number, (60, 60)).image for number in range(APART)}
+    wide = mountain_scene(99, (60, 100)).image
+    images |= {"west": wide[:, :70], "east": wide[:, 35:]}
+    for name, image in images.items():
+        write_image(folder / "image" / f"{name}.png", image)
+        write_image(folder / "mask" / f"{name}.png", (image[..., 0] > 127).astype("uint8") * 255)
+    return folder
+
+
+def sides(split) -> dict[str, str]:
+    return {sample.name: subset for subset, samples in split.subsets.items() for sample in samples}
+
+
+def test_images_that_share_ground_are_dealt_to_one_side(folder):
+    dealt = [sides(load_split(folder, "auto", seed=seed)) for seed in range(8)]
+    dealt += [sides(load_split(folder, "auto", fold=f"{part}/4")) for part in range(1, 5)]
+    assert all(len(side) == APART + 2 for side in dealt)
+    assert all(side["west"] == side["east"] for side in dealt)
+    assert {side["west"] for side in dealt} > {"train"}  # and not always to the same
+    assert any(side["scene0"] != side["scene1"] for side in dealt)  # the control: others part
+
+
+def test_groups_that_the_folder_knows_stay_together_too(folder, tmp_path):
+    groups = "\n".join(["name,group", *(f"scene{number},slope{number // 4}" for number in range(APART))])
+    write_text(folder / "groups.csv", groups + "\n")
+    try:
+        for seed in range(4):
+            side = sides(load_split(folder, "auto", seed=seed))
+            assert len({side[f"scene{number}"] for number in range(4)}) == 1
+            assert side["west"] == side["east"]
+    finally:
+        (folder / "groups.csv").unlink()
+
+
+def test_a_wrong_name_is_said_before_any_file_is_read(folder, monkeypatch):
+    monkeypatch.setattr("keras_landslide.data.dataset.check_samples", lambda *_, **__: pytest.fail("read"))
+    with pytest.raises(LandslideError, match="did you mean 'paper510'"):
+        load_split(folder, "paper150")
