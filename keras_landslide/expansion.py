@@ -10,6 +10,8 @@ import numpy as np
 from .data.augment import RECIPES, colours, drawn_matrix, draws
 from .data.folder import GROUPS, Sample, groups_table, read_groups
 from .data.pipeline import seed_pair, training_stream
+from .data.voc import VocSample
+from .errors import LandslideError
 from .io import free_folder, write_image, write_text
 from .prediction import overlay
 
@@ -30,8 +32,14 @@ def expand(
     opens are filled by reflection of image and mask alike: a mask on disk has no value for ignored pixels, and called
     background they would teach that black is no landslide. `groups.csv` says which samples show the same ground, so
     that a split of the folder keeps variants of one image together. With `overwrite` an earlier set there is removed.
-    Raises `LandslideError` before anything is written if the folder cannot be used.
+    Raises `LandslideError` before anything is written if the folder cannot be used, or the samples have masks of class
+    numbers and ignored pixels.
     """
+    if any(isinstance(sample, VocSample) for sample in samples):
+        raise LandslideError(
+            "A set in VOC's form cannot be expanded on disk, where masks hold 0 and 255 alone; train on it directly,"
+            " with --samples-per-epoch."
+        )
     folder = free_folder(out, overwrite=overwrite)
     _remove_earlier(folder)
     chosen = list(_rounds(samples, count, seed))

@@ -93,12 +93,12 @@ def test_evaluate_takes_the_fold_of_training_unless_told_otherwise(best, scenes,
         file.attrs["keras_landslide"] = file.attrs["keras_landslide"].replace('"fold": null', '"fold": "2/4"')
     asked = []
 
-    def stop(model, samples, *, split, **_):
-        asked.append((split, samples))
+    def stop(model, labellings, *, split, **_):
+        asked.append((split, labellings["original"]))
         raise KeyboardInterrupt
 
     monkeypatch.setattr("keras_landslide.models.load_model", lambda path: None)
-    monkeypatch.setattr("keras_landslide.evaluation.evaluate", stop)
+    monkeypatch.setattr("keras_landslide.evaluation.evaluate_labellings", stop)
     for more in ([], ["--fold", "3/4"], ["--split", "auto"]):
         assert main(["evaluate", "--weights", str(folded), "--data", str(scenes), *more]) == 130
 

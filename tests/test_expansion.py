@@ -9,6 +9,7 @@ from keras_landslide.data.augment import RECIPES, Recipe
 from keras_landslide.data.folder import check_samples, find_samples
 from keras_landslide.data.pipeline import training_stream
 from keras_landslide.data.splits import split_samples
+from keras_landslide.errors import LandslideError
 from keras_landslide.expansion import contact_sheet, expand, variant
 from keras_landslide.prediction import OUTLINE
 
@@ -154,3 +155,9 @@ def test_mistakes(fails, scenes, tmp_path, monkeypatch, arguments, text):
     monkeypatch.chdir(tmp_path)
     assert text in fails("augment", "--data", scenes, *arguments)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_class_numbers_is_refused_before_anything_is_written(voc, tmp_path):
+    with pytest.raises(LandslideError, match="VOC's form cannot be expanded on disk"):
+        expand(find_samples(voc), tmp_path / "expanded", 4, augmentation="paper")
+    assert not (tmp_path / "expanded").exists()
