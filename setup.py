@@ -39,7 +39,7 @@ setup(
         "export": EXPORT,
         "jax": JAX,
         # every ruff formats a little differently
-        "test": ["pytest>=8", "ruff==0.17.6", "setuptools>=64", "wheel", *EXPORT, *JAX],
+        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff==0.17.6", "setuptools>=64", "wheel", *EXPORT, *JAX],
     },
     entry_points={"console_scripts": ["keras-landslide=keras_landslide.cli:run"]},
 )

@@ -15,25 +15,20 @@ import numpy as np
 from keras_landslide.comparison import landslide_iou, paired_difference
 from keras_landslide.data.dataset import load_split
 from keras_landslide.data.labels import with_labels
-from keras_landslide.errors import LandslideError, exit_code
+from keras_landslide.errors import exit_code
 from keras_landslide.io import progress, write_json
-from keras_landslide.reproduction import few, options_parser, parsed, trained_result
-from keras_landslide.settings import LABELS, Settings, preset
-
-QUICK = {"image_size": 64, "frozen_epochs": 1, "unfrozen_epochs": 1, "unfrozen_batch_size": 4}
+from keras_landslide.reproduction import few, paired_parser, paired_settings, parsed, trained_result
+from keras_landslide.settings import LABELS
 
 
 def main(arguments=None) -> None:
-    parser = options_parser("labels", __doc__)
-    parser.add_argument("--epochs", type=int, default=10, help="the first tenth frozen; default: %(default)s")
-    parser.add_argument("--image-size", type=int, default=192, help="default: %(default)s")
-    options = parsed(parser, arguments)
+    options = parsed(paired_parser("labels", __doc__), arguments)
     sys.exit(exit_code(lambda: run(options)))
 
 
 def run(options) -> None:
     """Train twice, score each on both labels, write and print."""
-    settings = _settings(options)
+    settings = paired_settings(options)
     split = load_split(options.data, options.split, seed=options.seed)
     with progress(2 * sum(map(len, split.subsets.values())), "finding overlaps", "step") as bar:
         splits = [with_labels(split, labels, bar.update) for labels in LABELS]
@@ -51,19 +46,6 @@ def run(options) -> None:
     path = Path(options.results) / "labels.json"
     write_json(path, content)
     print(f"Result: {path}")
-
-
-def _settings(options) -> Settings:
-    if options.epochs < 2:
-        raise LandslideError(f"--epochs {options.epochs} is not possible; give 2 or more.")
-    frozen = max(1, options.epochs // 10)
-    chosen = {
-        "image_size": options.image_size,
-        "frozen_epochs": frozen,
-        "unfrozen_epochs": options.epochs - frozen,
-        **(QUICK if options.quick else {}),
-    }
-    return preset(options.preset, seed=options.seed, **chosen)
 
 
 def compared(trained: dict[str, dict]) -> dict[str, dict]:

@@ -19,23 +19,17 @@ from keras_landslide.data.dataset import load_split
 from keras_landslide.data.splits import Split
 from keras_landslide.errors import LandslideError, exit_code
 from keras_landslide.io import write_json
-from keras_landslide.reproduction import options_parser, parsed, trained_result
-from keras_landslide.settings import Settings, preset
-
-QUICK = {"image_size": 64, "frozen_epochs": 1, "unfrozen_epochs": 1, "samples_per_epoch": 16}
+from keras_landslide.reproduction import paired_parser, paired_settings, parsed, trained_result
 
 
 def main(arguments=None) -> None:
-    parser = options_parser("leakage", __doc__, split="random510")
-    parser.add_argument("--epochs", type=int, default=10, help="the first tenth frozen; default: %(default)s")
-    parser.add_argument("--image-size", type=int, default=192, help="default: %(default)s")
-    options = parsed(parser, arguments)
+    options = parsed(paired_parser("leakage", __doc__, split="random510"), arguments)
     sys.exit(exit_code(lambda: run(options)))
 
 
 def run(options) -> None:
     """Train twice, compare on the test images, write and print."""
-    settings = _settings(options)
+    settings = paired_settings(options)
     split = load_split(options.data, options.split, seed=options.seed)
     leaking, clean = trainings(split, seed=options.seed)
     counts = {name: len(part) for name, part in clean.subsets.items()}
@@ -54,19 +48,6 @@ def run(options) -> None:
     path = Path(options.results) / "leakage.json"
     write_json(path, content)
     print(f"Result: {path}")
-
-
-def _settings(options) -> Settings:
-    if options.epochs < 2:
-        raise LandslideError(f"--epochs {options.epochs} is not possible; give 2 or more.")
-    frozen = max(1, options.epochs // 10)
-    chosen = {
-        "image_size": options.image_size,
-        "frozen_epochs": frozen,
-        "unfrozen_epochs": options.epochs - frozen,
-        **(QUICK if options.quick else {}),
-    }
-    return preset(options.preset, seed=options.seed, **chosen)
 
 
 def trainings(split: Split, *, seed: int) -> tuple[Split, Split]:

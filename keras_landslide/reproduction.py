@@ -33,6 +33,7 @@ QUICK = {
     "unfrozen_batch_size": 4,
     "augmentation": "none",
 }
+QUICK_PAIR = {**QUICK, "unfrozen_epochs": 1, "samples_per_epoch": 16}
 QUICK_SAMPLES = 8
 
 
@@ -65,6 +66,28 @@ def parsed(parser: argparse.ArgumentParser, arguments=None) -> argparse.Namespac
     if options.quick and any(getattr(options, name) == parser.get_default(name) for name in ("out", "results")):
         parser.error("--quick wants its own --out and --results, so that it replaces no real result")
     return options
+
+
+def paired_parser(name: str, description: str, *, split: str = "paper510") -> argparse.ArgumentParser:
+    """`options_parser` for two short trainings that are compared: their epochs and image size are options too."""
+    parser = options_parser(name, description, split=split)
+    parser.add_argument("--epochs", type=int, default=10, help="the first tenth frozen; default: %(default)s")
+    parser.add_argument("--image-size", type=int, default=192, help="default: %(default)s")
+    return parser
+
+
+def paired_settings(options: argparse.Namespace) -> Settings:
+    """The settings of both trainings, from the options of `paired_parser`."""
+    if options.epochs < 2:
+        raise LandslideError(f"--epochs {options.epochs} is not possible; give 2 or more.")
+    frozen = max(1, options.epochs // 10)
+    chosen = {
+        "image_size": options.image_size,
+        "frozen_epochs": frozen,
+        "unfrozen_epochs": options.epochs - frozen,
+        **(QUICK_PAIR if options.quick else {}),
+    }
+    return preset(options.preset, seed=options.seed, **chosen)
 
 
 def _reproduce(row: Row, options: argparse.Namespace) -> None:

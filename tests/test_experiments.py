@@ -1,8 +1,8 @@
 """Every experiment with --quick, into a temporary folder."""
 
 import argparse
+import importlib.util
 import json
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +11,21 @@ import cv2
 import numpy as np
 import pytest
 
+from keras_landslide import reproduction
 from keras_landslide.cli import main
+from keras_landslide.errors import LandslideError
 
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("table5_*.py"))
 RESULT_KEYS = {"settings", "seed", "machine", "versions", "date", "minutes", "history"}
+
+
+def loaded(name: str):
+    """The script `experiments/<name>.py` as a module."""
+    specification = importlib.util.spec_from_file_location(name, ROOT / "experiments" / f"{name}.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 def run(script, *arguments):
@@ -48,20 +58,18 @@ def test_quick_never_replaces_a_real_result():
 
 
 def test_figure_5_shows_image_label_and_what_predict_marks(tiny_run, scenes, tmp_path):
-    script = runpy.run_path(str(ROOT / "experiments" / "figure5.py"))
-    shown = {}
-    in_script = script["draw"].__globals__
-    really_draw = in_script["comparison_figure"]
+    figure5, shown = loaded("figure5"), {}
+    really_draw = figure5.comparison_figure
 
     def draw(rows, columns, path):
         shown.update(rows=rows, columns=columns)
         really_draw(rows, columns, path)
 
-    in_script["comparison_figure"] = draw
+    figure5.comparison_figure = draw
     weights = [str(tiny_run / "best.weights.h5"), str(tiny_run / "last" / "last.weights.h5")]
     out = tmp_path / "figure5.png"
     options = {"data": str(scenes), "split": "auto", "weights": weights, "names": None, "count": 2, "out": str(out)}
-    script["draw"](argparse.Namespace(**options))
+    figure5.draw(argparse.Namespace(**options))
     assert shown["columns"] == ["image", "label", "PSPNet (MobileNet)", "PSPNet (MobileNet)"]
     assert cv2.imread(str(out)).shape[1] > 800
     for number, file in enumerate(weights):
@@ -74,3 +82,12 @@ def test_figure_5_shows_image_label_and_what_predict_marks(tiny_run, scenes, tmp
             np.testing.assert_array_equal(pictures[2 + number], marked == 255)
             np.testing.assert_array_equal(pictures[1], label == 255)
             assert pictures[0].shape == (*marked.shape, 3)
+
+
+def test_paired_trainings_freeze_the_first_tenth():
+    options = reproduction.paired_parser("pair", "")
+    settings = reproduction.paired_settings(options.parse_args(["--epochs", "30", "--image-size", "96"]))
+    assert (settings.frozen_epochs, settings.unfrozen_epochs, settings.image_size) == (3, 27, 96)
+    assert reproduction.paired_settings(options.parse_args(["--epochs", "2"])).frozen_epochs == 1
+    with pytest.raises(LandslideError, match="--epochs 1 is not possible; give 2 or more"):
+        reproduction.paired_settings(options.parse_args(["--epochs", "1"]))

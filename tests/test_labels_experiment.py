@@ -1,6 +1,5 @@
 """The experiment on completed labels: what is compared, and the short form of the whole."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -11,17 +10,14 @@ from keras_landslide.data.folder import Sample
 from keras_landslide.data.splits import Split
 from keras_landslide.errors import LandslideError
 from keras_landslide.settings import Settings
-from tests.test_experiments import ROOT, run
+from tests.test_experiments import ROOT, loaded, run
 
 SCRIPT = ROOT / "experiments" / "labels.py"
 
 
 @pytest.fixture(scope="module")
 def labels():
-    specification = importlib.util.spec_from_file_location("labels_experiment", SCRIPT)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return loaded("labels")
 
 
 def scores(*matrices):

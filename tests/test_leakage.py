@@ -1,7 +1,6 @@
 """The leakage experiment: who trains on what, and what is compared."""
 
 import csv
-import importlib.util
 import json
 from pathlib import Path
 
@@ -11,17 +10,14 @@ import pytest
 from keras_landslide.data.folder import Sample
 from keras_landslide.data.splits import bijie_table, split_samples
 from keras_landslide.errors import LandslideError
-from tests.test_experiments import ROOT, run
+from tests.test_experiments import ROOT, loaded, run
 
 SCRIPT = ROOT / "experiments" / "leakage.py"
 
 
 @pytest.fixture(scope="module")
 def leakage():
-    specification = importlib.util.spec_from_file_location("leakage", SCRIPT)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return loaded("leakage")
 
 
 def whole(split):
