@@ -1,0 +1,50 @@
+"""The experiment on negatives: what is compared, and the short form of the whole."""
+
+import json
+
+import pytest
+
+from keras_landslide.evaluation import FalseAlarms
+from tests.test_experiments import ROOT, loaded, run
+
+
+def test_scores_are_compared_on_the_same_images():
+    """By hand: IoU 4 / 10 and 6 / 10; one and none of two images with more than 1 % marked; 30 and 2 of 1000 pixels."""
+    negatives = loaded("negatives")
+    before = {"a": [[50, 3], [3, 4]], "b": [[10, 0], [0, 0]]}
+    after = {"a": [[52, 1], [3, 6]], "b": [[10, 0], [0, 0]]}
+    trained = {"without_negatives": {"per_image": before}, "with_negatives": {"per_image": after}}
+    alarms = {
+        "without_negatives": FalseAlarms({"c": (28, 400), "d": (2, 600)}),
+        "with_negatives": FalseAlarms({"c": (0, 400), "d": (2, 600)}),
+    }
+    lines = negatives.compared(trained, alarms)
+    expected = {
+        "landslide IoU": (0.4, 0.6),
+        "images with a false alarm": (0.5, 0.0),
+        "area falsely marked": (0.03, 0.002),
+    }
+    for name, (without, with_negatives) in expected.items():
+        line = lines[name]
+        assert line["images"] == 2
+        assert line["without_negatives"] == pytest.approx(without)
+        assert line["with_negatives"] == pytest.approx(with_negatives)
+        assert line["difference"] == pytest.approx(with_negatives - without)
+    assert lines["images with a false alarm"]["interval"] == (-1, 0)
+    text = "\n".join(negatives.table(lines))
+    assert "images with a false alarm          2     50.0     0.0       -50.0   -100.0 to +0.0" in text
+
+
+@pytest.mark.slow
+def test_quick(bijie, tmp_path):
+    out = ["--out", tmp_path / "run", "--results", tmp_path / "results"]
+    done = run(ROOT / "experiments" / "negatives.py", "--quick", "--data", bijie, "--negatives", "8", *out)
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "results" / "negatives.json").read_text())
+    alarms = content["compared"]["images with a false alarm"]
+    assert alarms["images"] == 70
+    for training, used in (("without_negatives", 0), ("with_negatives", 8)):
+        assert content[training]["settings"]["negatives"] == used
+        assert content[training]["negatives"]["false_alarms"] == pytest.approx(alarms[training])
+        assert content[training]["landslide"]["iou"] == pytest.approx(content["compared"]["landslide IoU"][training])
+    assert "area falsely marked" in done.stdout
