@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from keras_landslide.errors import LandslideError
-from keras_landslide.io import free_folder, json_text, read_grey, read_image, write_image, write_json, written_beside
+from keras_landslide.io import (
+    folder_written_beside,
+    free_folder,
+    json_text,
+    read_grey,
+    read_image,
+    write_image,
+    write_json,
+    written_beside,
+)
 
 
 def test_images_are_rgb(tmp_path):
@@ -32,6 +41,23 @@ def test_a_writer_that_fails_leaves_what_was_there(tmp_path):
         raise RuntimeError
     assert path.read_text() == "good"
     assert [file.name for file in tmp_path.iterdir()] == ["result.txt"]
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(RuntimeError), folder_written_beside(out) as beside:
+        (beside / "half").mkdir()
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+    for number, replace in enumerate((False, False, True)):
+        with folder_written_beside(out, replace=replace) as beside:
+            (beside / "model").mkdir()
+            (beside / "model" / f"part{number}").touch()
+            (beside / f"card{number}").touch()
+        inside = {path.relative_to(out).as_posix() for path in out.rglob("*")}
+        kept = set() if replace else {f"card{before}" for before in range(number)}
+        assert inside == {"model", f"model/part{number}", f"card{number}"} | kept
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_json_reads_back(tmp_path):
