@@ -21,14 +21,14 @@ from keras_landslide.errors import exit_code
 from keras_landslide.evaluation import FALSE_ALARM, FalseAlarms, false_alarms
 from keras_landslide.io import progress, write_json
 from keras_landslide.models import load_model
-from keras_landslide.reproduction import QUICK_PAIR, few, options_parser, parsed, trained_result
-from keras_landslide.settings import ALL, preset
+from keras_landslide.reproduction import few, paired_parser, paired_settings, parsed, trained_result
+from keras_landslide.settings import ALL
 
 TRAININGS = ("without_negatives", "with_negatives")
 
 
 def main(arguments=None) -> None:
-    parser = options_parser("negatives", __doc__)
+    parser = paired_parser("negatives", __doc__, epochs=None, image_size=None)
     parser.add_argument("--negatives", default=ALL, help="images without landslide, a number or all; default: all")
     options = parsed(parser, arguments)
     sys.exit(exit_code(lambda: run(options)))
@@ -36,8 +36,8 @@ def main(arguments=None) -> None:
 
 def run(options) -> None:
     """Train twice, score each, write and print."""
-    wanted = options.negatives if options.negatives == ALL else int(options.negatives)
-    settings = preset(options.preset, seed=options.seed, negatives=wanted, **(QUICK_PAIR if options.quick else {}))
+    wanted = int(options.negatives) if options.negatives.isdecimal() else options.negatives
+    settings = dataclasses.replace(paired_settings(options), negatives=wanted)
     split = load_split(options.data, options.split, seed=options.seed, negatives=True)
     if options.quick:
         split = few(split)

@@ -68,25 +68,28 @@ def parsed(parser: argparse.ArgumentParser, arguments=None) -> argparse.Namespac
     return options
 
 
-def paired_parser(name: str, description: str, *, split: str = "paper510") -> argparse.ArgumentParser:
-    """`options_parser` for two short trainings that are compared: their epochs and image size are options too."""
+def paired_parser(
+    name: str, description: str, *, split: str = "paper510", epochs: int | None = 10, image_size: int | None = 192
+) -> argparse.ArgumentParser:
+    """`options_parser` for two trainings that are compared; `None` for the epochs and image size of the preset."""
     parser = options_parser(name, description, split=split)
-    parser.add_argument("--epochs", type=int, default=10, help="the first tenth frozen; default: %(default)s")
-    parser.add_argument("--image-size", type=int, default=192, help="default: %(default)s")
+    text = "the first tenth frozen; default: " + ("%(default)s" if epochs else "the preset's")
+    parser.add_argument("--epochs", type=int, default=epochs, help=text)
+    text = "default: " + ("%(default)s" if image_size else "the preset's")
+    parser.add_argument("--image-size", type=int, default=image_size, help=text)
     return parser
 
 
 def paired_settings(options: argparse.Namespace) -> Settings:
     """The settings of both trainings, from the options of `paired_parser`."""
-    if options.epochs < 2:
-        raise LandslideError(f"--epochs {options.epochs} is not possible; give 2 or more.")
-    frozen = max(1, options.epochs // 10)
-    chosen = {
-        "image_size": options.image_size,
-        "frozen_epochs": frozen,
-        "unfrozen_epochs": options.epochs - frozen,
-        **(QUICK_PAIR if options.quick else {}),
-    }
+    chosen = {} if options.image_size is None else {"image_size": options.image_size}
+    if options.epochs is not None:
+        if options.epochs < 2:
+            raise LandslideError(f"--epochs {options.epochs} is not possible; give 2 or more.")
+        frozen = max(1, options.epochs // 10)
+        chosen |= {"frozen_epochs": frozen, "unfrozen_epochs": options.epochs - frozen}
+    if options.quick:
+        chosen |= QUICK_PAIR
     return preset(options.preset, seed=options.seed, **chosen)
 
 
