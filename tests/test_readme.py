@@ -58,9 +58,12 @@ def test_a_result_agrees_with_its_own_counts(path):
     assert content["landslide"]["iou"] == pytest.approx(class_scores(total)["iou"][1])
 
 
-def test_every_linked_file_is_there():
-    for target in re.findall(r"\]\((?!http)([^)#]+)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_every_linked_file_is_there(page):
+    for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
 
 
 @pytest.mark.slow  # builds the six rows
