@@ -158,7 +158,6 @@ def export(options) -> None:
     from .data.synthetic import mountain_scene
     from .models.export import export_model
 
-    _say("Converting, then comparing with Keras: up to two minutes.")
     with _standard_error_closed():  # the converters write there whatever they are told
         made = export_model(
             options.weights,
@@ -167,6 +166,7 @@ def export(options) -> None:
             images=[mountain_scene(0, (size, size)).image],
             image_size=size,
             overwrite=options.overwrite,
+            report=_say,
         )
     _say(f"Agrees with Keras to {made.difference:.0e} in its own runtime.")
     _say(f"Model: {made.model}\nHow to use it: {made.card}")

@@ -104,14 +104,16 @@ def find_samples(folder: Path | str) -> list[Sample]:
     masks = by_stem(masks_folder, problems)
     problems += [f"{images[name]}: has no mask in {masks_folder}" for name in sorted(images.keys() - masks.keys())]
     problems += [f"{masks[name]}: has no image in {images_folder}" for name in sorted(masks.keys() - images.keys())]
-    if problems:
-        raise bad_files(folder, problems)
+    groups = read_groups(images_folder.parent)
+    paired = sorted(images.keys() & masks.keys())
+    samples = [Sample(name, images[name], masks[name], groups.get(name, name)) for name in paired]
+    if problems:  # say at once what is wrong with the files of pairs, too
+        raise bad_files(folder, problems + file_problems(samples)[0])
     if not images:
         raise LandslideError(
             f"{images_folder}: holds no images; put files ending in {', '.join(IMAGE_SUFFIXES)} there."
         )
-    groups = read_groups(images_folder.parent)
-    return [Sample(name, images[name], masks[name], groups.get(name, name)) for name in sorted(images)]
+    return samples
 
 
 def read_groups(folder: Path) -> dict[str, str]:
@@ -185,6 +187,18 @@ def check_samples(
 
     `classes` is how many the model tells apart: masks in VOC's form may hold no higher number.
     """
+    problems, values = file_problems(samples, on_done, classes=classes)
+    if problems:
+        raise bad_files(folder, problems)
+    problem = samples[0].folder_problem(values) if samples else None
+    if problem:
+        raise LandslideError(f"{folder}: {problem}")
+
+
+def file_problems(
+    samples: Sequence[Sample], on_done: Callable[[], object] = lambda: None, *, classes: int = 2
+) -> tuple[list[str], set[int]]:
+    """What is wrong with the files of `samples`, each read once, and all values that the masks hold."""
     values: set[int] = set()
 
     def checked(sample: Sample) -> str | None:
@@ -193,12 +207,7 @@ def check_samples(
         return problem
 
     with ThreadPoolExecutor() as pool:  # OpenCV decodes outside Python's lock
-        problems = [problem for problem in pool.map(checked, samples) if problem]
-    if problems:
-        raise bad_files(folder, problems)
-    problem = samples[0].folder_problem(values) if samples else None
-    if problem:
-        raise LandslideError(f"{folder}: {problem}")
+        return [problem for problem in pool.map(checked, samples) if problem], values
 
 
 def _problem(sample: Sample, classes: int, seen: set[int]) -> str | None:

@@ -99,6 +99,7 @@ def export_model(
     images: Sequence[np.ndarray],
     image_size: int | None = None,
     overwrite: bool = False,
+    report: Callable[[str], object] = lambda line: None,
 ) -> Exported:
     """Write the model of a weights file for another runtime into the folder `out`, with a card beside it.
 
@@ -114,6 +115,7 @@ def export_model(
     folder = free_folder(out, overwrite=overwrite)
     description = read_description(weights_file(weights))
     size = image_size or description["prediction_size"]
+    report("Converting, then comparing with Keras: up to two minutes.")
     sides = (None, None) if chosen.any_size else (size, size)
     model = load_model(weights, input_shape=(*sides, 3))
     shape = (None if chosen.any_size else 1, *sides, 3)

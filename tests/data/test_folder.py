@@ -75,6 +75,14 @@ def test_pairs_that_are_none_are_all_named(folder):
     ]
 
 
+def test_files_without_a_partner_and_unreadable_ones_are_named_at_once(folder):
+    (folder / "landslide/mask/synth_0005.png").unlink()
+    (folder / "landslide/image/synth_0001.png").write_text("no image")
+    with pytest.raises(LandslideError, match="2 files cannot be used") as error:
+        find_samples(folder)
+    assert ["has no mask" in error.value.files[0], "is not a readable image" in error.value.files[1]] == [True, True]
+
+
 def test_bad_files_of_every_kind_are_named_at_once(folder):
     samples = find_samples(folder)
     samples[0].image.write_bytes(b"not a picture")
