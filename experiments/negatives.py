@@ -3,8 +3,8 @@
 The same landslide images, seed and settings, twice; the second training adds images of `non-landslide/image` (of the
 training part, all background) to every epoch. Both are scored on the test part, landslides and ordinary terrain apart.
 Writes results/negatives.json and the two runs in runs/negatives/. A finished run is not trained again.
-About two and a half hours on two cores with the `cpu` preset, not run in full yet; a quarter of an hour in its short form,
-whose scores stand in results/negatives.json.
+About two and a half hours on two cores with the `cpu` preset, not run in full yet; a quarter of an hour in its short
+form, whose scores stand in results/negatives.json.
 
     python experiments/negatives.py --data ../shared/bijie
     python experiments/negatives.py --data ../shared/bijie --epochs 10 --image-size 192
