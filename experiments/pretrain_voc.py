@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, help="the run folder")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier run there")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    parser.add_argument("--quick", action="store_true", help="a few images, two epochs, 64 px")
+    parser.add_argument("--quick", action="store_true", help="a few images, a few epochs, 64 px")
     options = parser.parse_args()
     sys.exit(exit_code(lambda: pretrain(options)))
 

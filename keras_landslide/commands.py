@@ -23,8 +23,9 @@ def train(options) -> None:
     from . import training
     from .comparison import landslide_iou
     from .data.dataset import labelled, load_split
-    from .io import read_json
+    from .io import free_folder, read_json
 
+    free_folder(options.out, overwrite=options.overwrite)  # before a minute is spent on reading files
     _check_labels(options.labels, LABELS)
     split = load_split(
         options.data,

@@ -29,16 +29,14 @@ BLOCKS = {
     },
 }
 SHARED_BLOCKS = {r"normalise|flip\w*": "image", "head|to_input_size|probabilities": "probabilities"}
-# (x, y) of each block in box widths and rows; U-Net's follow from its stages.
 BRANCHES = ("point", "atrous_1", "atrous_2", "atrous_3", "mean")
+# (x, y) of each block in box widths and rows; U-Net's follow from its stages.
 POSITIONS = {
     "deeplabv3plus": {
         "image": (0, 2),
         "stride_4": (0, 4.2),
         "stride_32": (1, 2),
-        **{
-            f"branch {name}": (2, row) for row, name in enumerate(("point", "atrous_1", "atrous_2", "atrous_3", "mean"))
-        },
+        **{f"branch {name}": (2, row) for row, name in enumerate(BRANCHES)},
         "projection": (3, 2),
         "fine features": (1, 5.2),
         "decoder": (3, 5.2),

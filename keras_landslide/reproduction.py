@@ -56,7 +56,7 @@ def options_parser(name: str, description: str, *, split: str = "paper510") -> a
     parser.add_argument("--out", default=f"runs/{name}", help="the run folder; default: %(default)s")
     parser.add_argument("--results", default="results", help="folder of the results file; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    parser.add_argument("--quick", action="store_true", help="a few images, two epochs, 64 px")
+    parser.add_argument("--quick", action="store_true", help="a few images, a few epochs, 64 px")
     return parser
 
 
