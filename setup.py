@@ -13,6 +13,7 @@ EXPORT = [  # at least what the tests run on: converters follow each other close
     "ai-edge-litert>=2.3",  # TensorFlow's own interpreter is deprecated in its favour
 ]
 JAX = ["jax>=0.10"]  # what the tests run on
+TENSORBOARD = ["tensorboard>=2.20"]  # of the age of TensorFlow
 
 setup(
     name="keras-landslide",
@@ -38,8 +39,18 @@ setup(
     extras_require={
         "export": EXPORT,
         "jax": JAX,
+        "tensorboard": TENSORBOARD,
         # every ruff formats a little differently
-        "test": ["pytest>=8", "pytest-xdist>=3.6", "ruff==0.17.6", "setuptools>=64", "wheel", *EXPORT, *JAX],
+        "test": [
+            "pytest>=8",
+            "pytest-xdist>=3.6",
+            "ruff==0.17.6",
+            "setuptools>=64",
+            "wheel",
+            *EXPORT,
+            *JAX,
+            *TENSORBOARD,
+        ],
     },
     entry_points={"console_scripts": ["keras-landslide=keras_landslide.cli:run"]},
 )

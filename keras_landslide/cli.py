@@ -21,7 +21,9 @@ EXAMPLES = {
         "  keras-landslide train --preset cpu --data bijie --split paper510 --negatives all --out runs/with_negatives\n"
         "  keras-landslide train --preset cpu --data bijie --fold 2/5 --out runs/fold2\n"
         "  keras-landslide train --experiment pspnet_mobilenet_v2 --preset cpu --data bijie --out runs/from_voc "
-        "--init-weights runs/voc/best.weights.h5"
+        "--init-weights runs/voc/best.weights.h5\n"
+        "  keras-landslide train --preset cpu --data bijie --split paper510 --out runs/three --seeds 0 1 2\n"
+        "  keras-landslide train --resume runs/psp"
     ),
     "evaluate": (
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --split paper510 --subset test\n"
@@ -118,12 +120,28 @@ def _add_train(parsers) -> None:
     parser = _add(parsers, "train", "train a model in two phases and write a run folder")
     parser.add_argument(
         "--data",
-        required=True,
         metavar="FOLDER",
         help="landslide/image and landslide/mask, or image and mask, or JPEGImages and SegmentationClass (VOC's form)",
     )
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="the run folder")
+    parser.add_argument("--out", metavar="FOLDER", help="the run folder")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier run there")
+    parser.add_argument(
+        "--resume",
+        metavar="FOLDER",
+        help="go on with the run in this folder where it was stopped; its settings and data are remembered "
+        "(--data, where the data has moved, --devices, --jit and --tensorboard may be given)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="one run for each in FOLDER/seed_N, and mean ± standard deviation of their validation scores; with split "
+        "auto each deals its own split",
+    )
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="also write logs for TensorBoard to FOLDER/tensorboard"
+    )
     parser.add_argument("--experiment", metavar="ROW", help="a row of Table 3, such as pspnet_mobilenet_v2")
     parser.add_argument(
         "--preset",

@@ -2,12 +2,13 @@
 
 import contextlib
 import dataclasses
+import importlib.util
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .errors import LandslideError, unknown_name
-from .settings import LABELS, Settings, preset
+from .settings import COMPUTING, LABELS, Settings, flag, preset
 
 
 def demo(options) -> None:
@@ -18,36 +19,56 @@ def demo(options) -> None:
 
 
 def train(options) -> None:
-    settings = _settings(options)
+    if options.resume:
+        _check_nothing_else(options)
+    elif not (options.data and options.out):
+        missing = ", ".join(name for name in ("--data", "--out") if not getattr(options, name[2:]))
+        raise LandslideError(f"the following arguments are required: {missing} (see keras-landslide train --help)")
+    else:
+        _check_labels(options.labels, LABELS)
+    if options.tensorboard and not importlib.util.find_spec("tensorboard"):
+        raise LandslideError("--tensorboard needs TensorBoard, which is not installed: pip install tensorboard.")
+    settings, seeds = (None, ()) if options.resume else (_settings(options), _seeds(options))
     _load_tensorflow()
-    from . import training
-    from .comparison import landslide_iou
-    from .data.dataset import labelled, load_split
-    from .io import free_folder, read_json
+    from .data.dataset import Source
+    from .jobs import Job, do_job
 
-    free_folder(options.out, overwrite=options.overwrite)  # before a minute is spent on reading files
-    _check_labels(options.labels, LABELS)
-    split = load_split(
-        options.data,
-        options.split,
-        fold=options.fold,
-        seed=settings.seed,
-        classes=settings.classes,
-        negatives=settings.negatives != 0,
-    )
-    split = labelled(split, options.labels)
-    negatives = len(training.training_negatives(settings, split)) or "no"
-    _say(f"Split {split.title}: {split.counts}; {split.labels} labels, {negatives} negatives.")
-    for name, (ours, paper) in settings.departures_from_paper().items():
-        _say(f"  departs from the paper: {name} {ours} (paper: {paper})")
-    finished = training.train(settings, split, options.out, overwrite=options.overwrite, report=_say)
-    scores = read_json(finished.scores)
-    landslide = f" (landslide IoU {landslide_iou(scores['confusion']):.4f})" if settings.classes == 2 else ""
-    _say(
-        f"Best validation mIoU {finished.best['val_miou']:.4f} at epoch {finished.best['epoch']}; at native size "
-        f"{scores['miou']:.4f}{landslide}."
-    )
-    _say(f"Best weights: {finished.best_weights}\nCurves: {finished.curves}")
+    if options.resume:
+        job = _resumed_job(options)
+    else:
+        source = Source(options.data, options.split, options.fold, options.labels)
+        job = Job(settings, source, Path(options.out), seeds)
+    how = {"overwrite": options.overwrite, "tensorboard": options.tensorboard, "report": _say}
+    do_job(job, resume=bool(options.resume), **how)
+
+
+def _resumed_job(options):
+    from .jobs import read_job
+
+    job = read_job(options.resume)
+    others = {name: getattr(options, name) for name in COMPUTING if getattr(options, name) is not None}
+    source = dataclasses.replace(job.source, folder=options.data or job.source.folder)
+    return dataclasses.replace(job, settings=dataclasses.replace(job.settings, **others), source=source)
+
+
+def _check_nothing_else(options) -> None:
+    """A run is resumed as it was started; where the data is now and how the machine computes may be told anew."""
+    names = [field.name for field in dataclasses.fields(Settings) if field.name not in COMPUTING]
+    given = [name for name in (*names, "out", "experiment", "fold", "seeds") if getattr(options, name) is not None]
+    given += [name for name, default in (("split", "auto"), ("preset", "paper")) if getattr(options, name) != default]
+    if given:
+        raise LandslideError(
+            f"--resume goes on as {options.resume} was started; leave out {', '.join(map(flag, given))}."
+        )
+
+
+def _seeds(options) -> tuple[int, ...]:
+    seeds = tuple(options.seeds or ())
+    if seeds and (len(set(seeds)) < 2 or len(set(seeds)) < len(seeds) or min(seeds) < 0):
+        raise LandslideError(f"--seeds {' '.join(map(str, seeds))} is not possible; give two or more different ones.")
+    if seeds and options.seed is not None:
+        raise LandslideError("Give --seed or --seeds, not both.")
+    return seeds
 
 
 def _settings(options) -> Settings:

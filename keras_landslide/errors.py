@@ -1,11 +1,20 @@
-"""The one exception that a user can mend, and how mistakes and failures end a program."""
+"""The mistakes that a user can mend, and how mistakes and failures end a program."""
 
 import difflib
 import sys
 from collections.abc import Callable, Iterable
 
 
-class LandslideError(ValueError):
+class _WithFiles(Exception):
+    """A message, and the files that are meant, one indented line each."""
+
+    def __init__(self, message: str, files: Iterable[str] = ()):
+        self.message = message
+        self.files = list(files)
+        super().__init__("\n  ".join([message, *self.files]))
+
+
+class LandslideError(_WithFiles, ValueError):
     """A mistake in the input that the user can mend.
 
     Its text says what was received, what is allowed and the remedy. The command line prints it on one line and exits
@@ -17,10 +26,9 @@ class LandslideError(ValueError):
       b.png: no image
     """
 
-    def __init__(self, message: str, files: Iterable[str] = ()):
-        self.message = message
-        self.files = list(files)
-        super().__init__("\n  ".join([message, *self.files]))
+
+class NotANumber(_WithFiles, FloatingPointError):
+    """The loss stopped being a finite number; `files` are those of the batch. The run failed: exit code 1."""
 
 
 def unknown_name(kind: str, received: object, choices: Iterable[str]) -> LandslideError:
@@ -46,6 +54,9 @@ def exit_code(call: Callable[[], object]) -> int:
     except LandslideError as error:
         print(f"keras-landslide: {error}", file=sys.stderr)
         return 2
+    except NotANumber as error:
+        print(f"keras-landslide: {error}", file=sys.stderr)
+        return 1
     except (FloatingPointError, OSError, MemoryError) as error:
         print(f"keras-landslide: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
         return 1

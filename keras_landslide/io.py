@@ -224,8 +224,11 @@ def check_writable(path: Path | str) -> None:
         raise LandslideError(f"{path}: cannot be written ({error.strerror or error}); choose another place.") from error
 
 
-def progress(length: int, description: str, unit: str = "image") -> "tqdm":
-    """A tqdm bar on standard error with time left, as a context manager; none where that is not a screen."""
+def progress(length: int, description: str, unit: str = "image", done: int = 0) -> "tqdm":
+    """A tqdm bar on standard error with time left, as a context manager; none where that is not a screen.
+
+    `done` is how much of `length` was done before; it does not count for the speed.
+    """
     from tqdm import tqdm
 
-    return tqdm(total=length, desc=description, unit=unit, leave=False, dynamic_ncols=True, disable=None)
+    return tqdm(total=length, desc=description, unit=unit, initial=done, leave=False, dynamic_ncols=True, disable=None)

@@ -23,7 +23,8 @@ class SegmentationLoss(keras.losses.Loss):
 
     Labels `(N, H, W)` of any integer or float dtype hold class numbers, or 255 for a pixel that does not count
     (letterbox bars, corners that a rotation opens). Predictions `(N, H, W, classes)` are probabilities. The value is a
-    float32 scalar over the whole batch.
+    float32 scalar over the whole batch: `call` gives it the shape `(1,)`, of which Keras takes the mean, and divides
+    that by the number of replicas, which it does not do for a scalar.
 
     - Focal (Lin et al. 2017): mean of −α w (1 − p)^γ log p, with p the probability of the true class and w its class
       weight. It equals `keras.losses.CategoricalFocalCrossentropy` with `alpha = α w`, which cannot ignore pixels.
@@ -48,7 +49,7 @@ class SegmentationLoss(keras.losses.Loss):
         reduce_sums: Callable = _identity,
         name: str = "segmentation_loss",
     ):
-        super().__init__(name=name, reduction="sum", dtype="float32")
+        super().__init__(name=name, reduction="sum_over_batch_size", dtype="float32")
         self.class_weights = [float(weight) for weight in class_weights]
         self.focal = focal
         self.dice = dice
@@ -65,7 +66,7 @@ class SegmentationLoss(keras.losses.Loss):
             loss = loss + self._dice(truth, probabilities, valid)
         if not self.focal and not self.dice:
             loss = self._cross_entropy(truth, probabilities, valid)
-        return loss
+        return ops.reshape(loss, (1,))
 
     def _log_likelihood(self, truth, probabilities):
         """Probability of the true class and its weighted logarithm, `(N, H, W)`; zero where ignored."""

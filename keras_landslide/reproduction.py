@@ -40,7 +40,8 @@ QUICK_SAMPLES = 8
 def main(row: str, description: str, arguments=None) -> None:
     """Train the row called `row`, score its test part once, write `results/<row>.json`, and end the program.
 
-    A finished run folder is scored without training again. `--quick` shows on a few images that the way is open, and
+    A run that was stopped goes on; a
+    finished one is scored without training again. `--quick` shows on a few images that the way is open, and
     wants an `--out` and a `--results` of its own. Exit codes are those of the command line.
     """
     options = parsed(options_parser(row, description), arguments)
@@ -111,31 +112,13 @@ def few(split: Split, order: Callable[[Sample], object] = lambda sample: sample.
 
 
 def trained_result(settings: Settings, split: Split, run_folder: Path, scored_on: Sequence[Split] = ()) -> dict:
-    """Train, unless `run_folder` holds the finished run of these settings, and score the test part once.
+    """Train, or go on with what `run_folder` holds of the run of these settings, and score the test part once.
 
     `scored_on` has the same test images, labelled as they are to be scored; `split` itself by default (see `result`).
     Raises `LandslideError` where the folder holds the run of other settings, labels or training images.
     """
-    if (run_folder / "scores.json").exists():
-        _refuse_another_run(settings, split, run_folder)
-    else:
-        train(settings, split, run_folder, overwrite=True, report=print)
+    train(settings, split, run_folder, resume=True, report=print)
     return result(run_folder, *(scored_on or (split,)))
-
-
-def _refuse_another_run(settings: Settings, split: Split, run_folder: Path) -> None:
-    description = read_description(run_folder / "best.weights.h5")
-    ours = settings.to_json()
-    # A setting that the file does not know yet was not there when it was written, and had its default.
-    others = sorted(name for name, value in description["settings"].items() if ours.get(name) != value)
-    if description["data"]["trained_on"] != [sample.name for sample in split.subset("train")]:
-        others.append("training images")
-    if description["data"]["labels"] != split.labels:
-        others.append("labels")
-    if others:
-        raise LandslideError(
-            f"{run_folder}: holds a finished run with other {', '.join(others)}; remove it or choose another --out."
-        )
 
 
 def result(run_folder: Path, split: Split, *other_labels: Split) -> dict:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import keras
 
+from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from .errors import LandslideError
 from .io import write_json, write_text
-from .models.saving import save_weights
+from .models.saving import read_description, save_weights
+from .settings import COMPUTING
 
 
 class Run:
@@ -29,6 +32,11 @@ class Run:
         return self.folder / "last" / "last.weights.h5"
 
     @property
+    def checkpoint(self) -> Path:
+        """What a run that was killed goes on from; removed when the run is finished."""
+        return self.folder / "last" / "checkpoint.npz"
+
+    @property
     def curves(self) -> Path:
         return self.folder / "curves.png"
 
@@ -43,12 +51,49 @@ class Run:
 
     def begin(self, content: dict) -> None:
         """Write `settings.json`; files of an earlier run that would be mistaken for this one's are removed."""
-        for path in (self.best_weights, self.last_weights, self.curves, self.scores, self.folder / "history.csv"):
+        for path in (
+            self.best_weights,
+            self.last_weights,
+            self.checkpoint,
+            self.curves,
+            self.scores,
+            self.folder / "history.csv",
+        ):
             path.unlink(missing_ok=True)
         write_json(self.folder / "settings.json", content)
 
-    def end_epoch(self, model: keras.Model, line: dict) -> None:
-        """Add a line to the history and write the weights, each file complete before it takes its name."""
+    def is_finished(self) -> bool:
+        """Whether the folder holds this run from beginning to end; then its history is taken up.
+
+        As `resume`, raises `LandslideError` where it holds a run of other settings, labels or training images.
+        """
+        if not self.scores.exists():
+            return False
+        self._refuse_another(read_description(self.best_weights))
+        self.history = read_history(self.folder)
+        return True
+
+    def resume(self) -> Checkpoint | None:
+        """Take up the history of this run where it was stopped; `None` if it had not finished an epoch."""
+        if not self.checkpoint.exists():
+            return None
+        checkpoint = read_checkpoint(self.checkpoint)
+        self._refuse_another(checkpoint.state["description"])
+        self.history = checkpoint.state["history"]
+        return checkpoint
+
+    def _refuse_another(self, held: dict) -> None:
+        differing = _differences(held, self.description)
+        if differing:
+            raise LandslideError(
+                f"{self.folder}: holds a run with other {', '.join(differing)}; remove it or choose another folder."
+            )
+
+    def end_epoch(self, model: keras.Model, line: dict, state: dict, arrays: dict) -> None:
+        """Add a line to the history and write weights and checkpoint, each file complete before it takes its name.
+
+        The checkpoint comes last: a run killed before it does this epoch again and writes the same files.
+        """
         self.history.append(line)
         described = {**self.description, "scores": {**line}}
         if self.best is line:
@@ -59,6 +104,27 @@ class Run:
         writer.writeheader()
         writer.writerows(self.history)
         write_text(self.folder / "history.csv", table.getvalue())
+        state = {**state, "description": self.description, "history": self.history}
+        write_checkpoint(self.checkpoint, Checkpoint(state, arrays))
+
+    def finish(self) -> None:
+        """Remove what only an unfinished run needs."""
+        self.checkpoint.unlink(missing_ok=True)
+
+
+def _differences(held: dict, wanted: dict) -> list[str]:
+    """What tells the run with the description `held` from `wanted`: settings by name, training images, labels.
+
+    How a machine gets through the work is no difference, nor is a setting that `held` does not know yet: it had its
+    default when that was written.
+    """
+    known = held["settings"]
+    names = sorted(name for name in known if known[name] != wanted["settings"].get(name) and name not in COMPUTING)
+    if held["data"]["trained_on"] != wanted["data"]["trained_on"]:
+        names.append("training images")
+    if held["data"]["labels"] != wanted["data"]["labels"]:
+        names.append("labels")
+    return names
 
 
 def read_history(folder: Path | str) -> list[dict]:

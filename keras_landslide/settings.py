@@ -15,6 +15,10 @@ SCHEDULES = ("constant", "cosine")
 LABELS = ("original", "completed")  # masks as published, or with the landslides of overlapping images
 SAMPLINGS = ("squeeze", "crop")
 ALL = "all"
+AUTO = "auto"
+PRECISIONS = (AUTO, "float32", "mixed_bfloat16", "mixed_float16")
+JIT = (AUTO, "on", "off")
+COMPUTING = ("devices", "jit")  # how a machine gets through the same work: what is trained does not depend on it
 
 
 def _setting(default, text: str, choices: tuple[str, ...] = ()):
@@ -65,17 +69,23 @@ class Settings:
     )
     aux_branch: bool = _setting(False, "PSPNet: train an auxiliary branch beside the decoder")
     prediction_scale: float = _setting(1.0, "size of the input when scoring and predicting, times image_size")
+    devices: int | str = _setting(1, "GPUs that share each batch, a number or all; the result is that of one")
+    precision: str = _setting(
+        "float32", "of the layers' arithmetic; auto: mixed_bfloat16 where processor and backbone gain", PRECISIONS
+    )
+    jit: str = _setting(AUTO, "compile the step with XLA: on, off, or auto (not on TensorFlow's CPU)", JIT)
     seed: int = _setting(0, "of everything random")
 
     def __post_init__(self):
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise LandslideError(f"{flag(name)} {getattr(self, name)} is not possible; give {least} or more.")
-        for name in ("learning_rate_schedule", "augmentation", "sampling"):
+        for name in ("learning_rate_schedule", "augmentation", "sampling", "precision", "jit"):
             choices = _FIELDS[name].metadata["choices"]
             if getattr(self, name) not in choices:
                 raise unknown_name(flag(name), getattr(self, name), choices)
-        self._check_negatives()
+        self._check_count("negatives", 0)
+        self._check_count("devices", 1)
         if not 0.5 <= self.prediction_scale <= 2:
             raise LandslideError(f"--prediction-scale {self.prediction_scale} is not possible; give one of 0.5 to 2.")
         for name in ("frozen_learning_rate", "unfrozen_learning_rate"):
@@ -89,9 +99,10 @@ class Settings:
         if self.frozen_epochs + self.unfrozen_epochs == 0:
             raise LandslideError("No epochs to train; give --frozen-epochs or --unfrozen-epochs 1 or more.")
 
-    def _check_negatives(self) -> None:
-        if self.negatives != ALL and not (isinstance(self.negatives, int) and self.negatives >= 0):
-            raise LandslideError(f"--negatives {self.negatives} is not possible; give a number of 0 or more, or all.")
+    def _check_count(self, name: str, least: int) -> None:
+        value = getattr(self, name)
+        if value != ALL and not (isinstance(value, int) and value >= least):
+            raise LandslideError(f"{flag(name)} {value} is not possible; give a number of {least} or more, or all.")
 
     @property
     def prediction_size(self) -> int:
@@ -104,11 +115,17 @@ class Settings:
         """The settings that are not the paper's: name to (this value, the paper's); `init_weights` never are."""
         ours, paper = dataclasses.asdict(self), dataclasses.asdict(Settings(self.architecture, self.backbone))
         paper["init_weights"] = PAPER_INIT_WEIGHTS
-        return {name: (ours[name], paper[name]) for name in ours if ours[name] != paper[name] and name != "seed"}
+        same = ("seed", *COMPUTING)
+        return {name: (ours[name], paper[name]) for name in ours if ours[name] != paper[name] and name not in same}
 
     def to_json(self) -> dict:
         """Plain values, for `settings.json` and the weights file."""
         return {**dataclasses.asdict(self), "class_weights": list(self.class_weights)}
+
+    @classmethod
+    def from_json(cls, content: dict) -> "Settings":
+        """The settings that `to_json` gave; one that the content does not know has its default."""
+        return cls(**{**content, "class_weights": tuple(content["class_weights"])})
 
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
@@ -135,6 +152,7 @@ PRESETS: dict[str, dict] = {
         "augmentation": "default",
         "batch_normalization_momentum": 0.99,
         "prediction_scale": 1.2,
+        "precision": AUTO,
     },
 }
 

@@ -1,5 +1,6 @@
 """Two phases of `model.fit`: backbone frozen, then everything (Table 4)."""
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,8 +9,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from .callbacks import Bar, EarlyStopping, Phase, Record, StopAtNaN
+from .checkpoint import Checkpoint, restore
+from .compute import Devices, devices, layer_precision, resolved
+from .data.dataset import Source
 from .data.folder import Sample
-from .data.pipeline import evaluation_batches, steps_per_epoch, training_stream
+from .data.pipeline import batch_samples, evaluation_batches, steps_per_epoch, training_stream
 from .data.splits import Split
 from .errors import LandslideError
 from .evaluation import evaluate
@@ -27,18 +32,6 @@ AUXILIARY_WEIGHT = 0.4  # of the auxiliary branch's loss, as PSPNet's authors ha
 # A training step in forward passes of the same batch, measured on two cores for PSPNet (MobileNetV2): the backward
 # pass of what is trained costs twice its forward pass, batch normalisation on batch statistics the rest.
 FORWARDS_PER_STEP = {"frozen": 1.3, "unfrozen": 4.0}
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One call of `fit`."""
-
-    name: str
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    first_epoch: int
-    trainable_backbone: bool
 
 
 def phases(settings: Settings) -> list[Phase]:
@@ -63,47 +56,87 @@ def train(
     out: Path | str,
     *,
     overwrite: bool = False,
+    resume: bool = False,
+    source: Source | None = None,
+    tensorboard: bool = False,
     before_training: Callable[[keras.Model, Sequence[Sample]], None] | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> Run:
     """Train on the train part of `split`, watching its validation part, and write a run folder at `out`.
 
-    `settings.negatives` adds images without landslide of the train part.
+    `settings.negatives` adds images without landslide of the train part. With `init_weights` the model starts from a
+    file of this package, whose heads are left out if they are for another number of classes, which a logged line says.
 
-    `before_training` may prepare the new model (the demo calibrates its normalisation). `report` gets a line of text
-    now and then. Returns the finished `Run`; its `best_weights` are those of the epoch with the highest validation
-    mIoU. Raises `LandslideError` for an empty part or an output folder in use, `FloatingPointError` if the loss
-    stops being a number. With `init_weights` the model starts from a file of this package, whose heads are left out if
-    they are for another number of classes, which a logged line says.
+    With `resume` it goes on with the run that `out` holds, after its last complete epoch, to the same end as if it had
+    never been stopped, and starts one where there is none. `source` says where `split` came from; it is kept for the
+    command line's `--resume`. `tensorboard` writes logs to `out/tensorboard`. `before_training` may prepare the new
+    model (the demo calibrates its normalisation). `report` gets a line of text now and then.
+
+    Returns the finished `Run`; its `best_weights` are those of the epoch with the highest validation mIoU. Raises
+    `LandslideError` for an empty part, an output folder in use or the run of other settings, and `NotANumber` if the
+    loss stops being a finite number.
     """
     # Validation, which chooses the best epoch, has landslide images alone: its mIoU then means the same with and
     # without negatives, as the test's does, and the share of ordinary terrain does not set the balance.
     landslides, negatives, val_samples = split.subset("train"), training_negatives(settings, split), split.subset("val")
     train_samples = [*landslides, *negatives]
-    folder = free_folder(out, overwrite=overwrite)
+    settings = resolved(settings)
+    run = Run(Path(out) if resume else free_folder(out, overwrite=overwrite), _description(settings, split))
+    if resume and run.is_finished():
+        return run
+    checkpoint = run.resume() if resume else None
     keep_freed_memory()
     keras.utils.set_random_seed(settings.seed)
-    model = new_model(settings)
-    if before_training:
-        before_training(model, train_samples)
-    run = Run(folder, _description(settings, split))
-    run.begin({"settings": settings.to_json(), "departures_from_paper": settings.departures_from_paper()})
+    where = devices(settings.devices)
+    with where.scope():
+        model = new_model(settings)
+        where.prepare(model)
+        if before_training:
+            before_training(model, train_samples)
+    if checkpoint is None:
+        run.begin(_settings_content(settings, source))
     report(f"About {_hours(estimated_seconds(model, settings, train_samples, val_samples))} on this machine.")
+    fit = _Fit(model, settings, train_samples, val_samples, run, where, tensorboard, report)
     for phase in phases(settings):
-        if run.history:
+        if checkpoint and _is_done(phase, checkpoint):
+            continue
+        interrupted = checkpoint if checkpoint and checkpoint.state["phase"] == phase.name else None
+        if checkpoint:
+            restore(model.variables, checkpoint.arrays["model"])
+        if run.history and not interrupted:
             load_weights(model, run.best_weights)
-        _fit(model, settings, phase, train_samples, val_samples, run, report)
+        fit.phase(phase, interrupted)
+        checkpoint = None
+    _finish(run, settings, split)
+    return run
+
+
+def _is_done(phase: Phase, checkpoint: Checkpoint) -> bool:
+    state = checkpoint.state
+    return phase.end <= state["epochs_done"] or (phase.name == state["phase"] and state["phase_finished"])
+
+
+def _settings_content(settings: Settings, source: Source | None) -> dict:
+    return {
+        "settings": settings.to_json(),
+        "departures_from_paper": settings.departures_from_paper(),
+        "data": source.to_json() if source else None,
+    }
+
+
+def _finish(run: Run, settings: Settings, split: Split) -> None:
+    """Score the best weights on the validation part, and draw the curves."""
     scores = evaluate(
         load_model(run.best_weights),
-        val_samples,
+        split.subset("val"),
         image_size=settings.prediction_size,
         split=split.title,
         subset="val",
         labels=split.labels,
     )
-    write_json(run.scores, scores.to_json())
     learning_curves(run.history, run.curves, f"{settings.architecture} on {settings.backbone}, seed {settings.seed}")
-    return run
+    write_json(run.scores, scores.to_json())
+    run.finish()
 
 
 def training_negatives(settings: Settings, split: Split) -> list[Sample]:
@@ -117,16 +150,17 @@ def new_model(settings: Settings) -> keras.Model:
     """The model of `settings` with its initial weights, taking squares of `image_size`."""
     initial = initial_weights(settings)
     weights = None if initial or settings.backbone_weights == "none" else settings.backbone_weights
-    model = build_model(
-        settings.architecture,
-        settings.backbone,
-        input_shape=(settings.image_size, settings.image_size, 3),
-        classes=settings.classes,
-        output_stride=settings.output_stride,
-        aux_branch=settings.aux_branch,
-        backbone_weights=weights,
-        batch_normalization_momentum=settings.batch_normalization_momentum,
-    )
+    with layer_precision(settings.precision):
+        model = build_model(
+            settings.architecture,
+            settings.backbone,
+            input_shape=(settings.image_size, settings.image_size, 3),
+            classes=settings.classes,
+            output_stride=settings.output_stride,
+            aux_branch=settings.aux_branch,
+            backbone_weights=weights,
+            batch_normalization_momentum=settings.batch_normalization_momentum,
+        )
     if initial:
         initialise_from(model, initial)
     return model
@@ -148,40 +182,93 @@ def initial_weights(settings: Settings) -> Path | None:
     return path
 
 
-def _fit(model, settings: Settings, phase: Phase, train_samples, val_samples, run: Run, report) -> None:
-    model.get_layer("backbone").trainable = phase.trainable_backbone
-    steps = steps_per_epoch(train_samples, phase.batch_size, settings.samples_per_epoch)
-    _compile(model, settings, keras.optimizers.Adam(_learning_rate(settings, phase, steps)))
-    stream = training_stream(
-        train_samples,
-        image_size=settings.image_size,
-        batch_size=phase.batch_size,
-        augmentation=settings.augmentation,
-        seed=settings.seed,
-        first_epoch=phase.first_epoch,
-        samples_per_epoch=settings.samples_per_epoch,
-        num_workers=settings.num_workers,
-        sampling=settings.sampling,
-    )
-    validation = evaluation_batches(val_samples, image_size=settings.image_size, batch_size=phase.batch_size)
-    if settings.aux_branch:
-        stream, validation = stream.map(_for_both_outputs), validation.map(_for_both_outputs)
-    report(f"{phase.name.capitalize()} phase: {phase.epochs} epochs of {steps} steps, batch {phase.batch_size}.")
-    model.fit(
-        stream,
-        steps_per_epoch=steps,
-        initial_epoch=phase.first_epoch,
-        epochs=phase.first_epoch + phase.epochs,
-        validation_data=validation,
-        callbacks=callbacks(settings, phase, run, report, steps),
-        shuffle=False,  # the stream is shuffled already
-        verbose=0,
-    )
+@dataclass(frozen=True)
+class _Fit:
+    """What both phases have in common."""
+
+    model: keras.Model
+    settings: Settings
+    train_samples: Sequence[Sample]
+    val_samples: Sequence[Sample]
+    run: Run
+    where: Devices
+    tensorboard: bool
+    report: Callable[[str], None]
+
+    def phase(self, phase: Phase, interrupted: Checkpoint | None) -> None:
+        """One call of `fit`, from its start or from where it was interrupted."""
+        settings, model = self.settings, self.model
+        steps = steps_per_epoch(self.train_samples, phase.batch_size, settings.samples_per_epoch)
+        first_epoch = interrupted.state["epochs_done"] if interrupted else phase.first_epoch
+        with self.where.scope():
+            model.get_layer("backbone").trainable = phase.trainable_backbone
+            _compile(model, settings, keras.optimizers.Adam(_learning_rate(settings, phase, steps)), self.where)
+            if interrupted:
+                model.optimizer.build(model.trainable_variables)
+                restore(model.optimizer.variables, interrupted.arrays["optimizer"])
+        stream, validation = self._batches(phase, first_epoch)
+        left = f"{phase.end - first_epoch} of " if interrupted else ""
+        self.report(
+            f"{phase.name.capitalize()} phase: {left}{phase.epochs} epochs of {steps} steps, batch {phase.batch_size}."
+        )
+        images = steps * phase.batch_size
+        done = (first_epoch - phase.first_epoch) * images
+        with progress(phase.epochs * images, f"{phase.name} phase", done=done) as bar:
+            model.fit(
+                stream,
+                steps_per_epoch=steps,
+                initial_epoch=first_epoch,
+                epochs=phase.end,
+                validation_data=validation,
+                callbacks=self._callbacks(phase, bar, interrupted),
+                shuffle=False,  # the stream is shuffled already
+                verbose=0,
+            )
+
+    def _batches(self, phase: Phase, first_epoch: int):
+        settings = self.settings
+        stream = training_stream(
+            self.train_samples,
+            image_size=settings.image_size,
+            batch_size=phase.batch_size,
+            augmentation=settings.augmentation,
+            seed=settings.seed,
+            first_epoch=first_epoch,
+            samples_per_epoch=settings.samples_per_epoch,
+            num_workers=settings.num_workers,
+            sampling=settings.sampling,
+        )
+        size, batch_size = settings.image_size, phase.batch_size
+        validation = evaluation_batches(self.val_samples, image_size=size, batch_size=batch_size)
+        if settings.aux_branch:
+            return stream.map(_for_both_outputs), validation.map(_for_both_outputs)
+        return stream, validation
+
+    def _callbacks(self, phase: Phase, bar, interrupted: Checkpoint | None) -> list[keras.callbacks.Callback]:
+        settings = self.settings
+        batch_of = functools.partial(
+            batch_samples,
+            self.train_samples,
+            batch_size=phase.batch_size,
+            seed=settings.seed,
+            samples_per_epoch=settings.samples_per_epoch,
+        )
+        watching = [Bar(bar, phase.batch_size), StopAtNaN(self.run, batch_of)]
+        early_stopping = None
+        if settings.early_stopping:
+            monitor = "val_probabilities_miou" if settings.aux_branch else "val_miou"
+            early_stopping = EarlyStopping(monitor, settings.patience, interrupted)
+            watching.append(early_stopping)
+        if self.tensorboard:
+            watching.append(keras.callbacks.TensorBoard(str(self.run.folder / "tensorboard"), write_graph=False))
+        return [*watching, Record(phase, self.run, self.report, early_stopping)]
 
 
-def _compile(model: keras.Model, settings: Settings, optimizer: keras.optimizers.Optimizer) -> None:
+def _compile(model: keras.Model, settings: Settings, optimizer: keras.optimizers.Optimizer, where: Devices) -> None:
     def loss():
-        return SegmentationLoss(settings.class_weights, focal=settings.focal, dice=settings.dice)
+        return SegmentationLoss(
+            settings.class_weights, focal=settings.focal, dice=settings.dice, reduce_sums=where.sum_replicas
+        )
 
     options = {"loss": loss(), "metrics": [MeanIoU(settings.classes)]}
     if settings.aux_branch:
@@ -190,8 +277,7 @@ def _compile(model: keras.Model, settings: Settings, optimizer: keras.optimizers
             "loss_weights": {"probabilities": 1.0, "auxiliary": AUXILIARY_WEIGHT},
             "metrics": {"probabilities": [MeanIoU(settings.classes)]},
         }
-    # XLA on a CPU is several times slower
-    model.compile(optimizer, run_eagerly=settings.eager, jit_compile=False, **options)
+    model.compile(optimizer, run_eagerly=settings.eager, jit_compile=settings.jit == "on", **options)
 
 
 def _for_both_outputs(images, labels):
@@ -202,67 +288,6 @@ def _learning_rate(settings: Settings, phase: Phase, steps: int):
     if settings.learning_rate_schedule == "cosine":
         return keras.optimizers.schedules.CosineDecay(phase.learning_rate, steps * phase.epochs)
     return phase.learning_rate
-
-
-def callbacks(settings: Settings, phase: Phase, run: Run, report, steps: int) -> list[keras.callbacks.Callback]:
-    """What watches a phase: the run folder first, so that an epoch is on disk before anything can stop it."""
-    watching = [keras.callbacks.TerminateOnNaN(), _EpochEnd(phase, run, report, steps)]
-    if settings.early_stopping:
-        watching.append(
-            keras.callbacks.EarlyStopping(
-                "val_probabilities_miou" if settings.aux_branch else "val_miou",
-                mode="max",
-                patience=settings.patience,
-                restore_best_weights=True,
-                verbose=0,
-            )
-        )
-    return watching
-
-
-class _EpochEnd(keras.callbacks.Callback):
-    """A bar over the whole phase, and each epoch's line in the run folder and on the screen.
-
-    Keras' own ModelCheckpoint and CSVLogger write in place and know nothing of the phases.
-    """
-
-    def __init__(self, phase: Phase, run: Run, report, steps: int):
-        super().__init__()
-        self.phase, self.run, self.report, self.steps = phase, run, report, steps
-
-    def on_train_begin(self, logs=None):
-        description = f"{self.phase.name} phase"
-        self.bar = progress(self.steps * self.phase.epochs * self.phase.batch_size, description)
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.bar.update(self.phase.batch_size)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.started = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        if not np.isfinite(logs["loss"]):
-            kept = f" The last good weights are {self.run.best_weights}." if self.run.history else ""
-            raise FloatingPointError(
-                f"The loss stopped being a number in epoch {epoch + 1}; try a lower learning rate.{kept}"
-            )
-        line = {
-            "epoch": epoch + 1,
-            "phase": self.phase.name,
-            "seconds": round(time.monotonic() - self.started, 1),
-            "learning_rate": float(np.asarray(self.model.optimizer.learning_rate)),
-            # with two outputs Keras names the metric after the first
-            **{name.replace("probabilities_miou", "miou"): round(float(value), 6) for name, value in logs.items()},
-        }
-        self.run.end_epoch(self.model, line)
-        self.report(
-            f"Epoch {line['epoch']:3d} {self.phase.name}: loss {line['loss']:.4f}, mIoU {line['miou']:.4f}, validation "
-            f"loss {line['val_loss']:.4f}, mIoU {line['val_miou']:.4f}{' (best)' if self.run.best is line else ''}, "
-            f"{line['seconds']:.0f} s"
-        )
-
-    def on_train_end(self, logs=None):
-        self.bar.close()
 
 
 def estimated_seconds(model, settings: Settings, train_samples, val_samples) -> float:

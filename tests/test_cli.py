@@ -11,8 +11,10 @@ import pytest
 
 from keras_landslide.cli import main
 from keras_landslide.data.folder import find_samples
+from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.data.splits import split_samples
 from keras_landslide.data.synthetic import write_dataset
+from keras_landslide.runs import read_history
 
 
 @pytest.fixture
@@ -192,16 +194,41 @@ def test_unreadable_images_to_predict_are_all_named(fails, best, folder, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
-def test_a_loss_that_is_no_number_fails_with_1_and_saves_no_such_weights(folder, tmp_path, capsys, monkeypatch):
+def test_a_loss_that_is_no_number_fails_with_1_and_names_the_batch(folder, tmp_path, capsys, monkeypatch):
+    """From the second epoch on the loss is NaN for one image, in whatever batch that comes."""
     from keras_landslide.losses import SegmentationLoss
 
-    monkeypatch.setattr(SegmentationLoss, "_mean", lambda self, terms, valid: terms[0, 0, 0] * float("nan"))
-    more = (
-        "--image-size 64 --output-stride 16 --frozen-epochs 1 --unfrozen-epochs 0 --frozen-batch-size 4 --eager".split()
-    )
-    assert main([str(part) for part in train(folder, tmp_path / "out", *more)]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("keras-landslide: The loss stopped being a number") and error.count("\n") == 1
+    samples = split_samples(find_samples(folder), "auto").subset("train")
+    out, usual, last = tmp_path / "out", SegmentationLoss.call, []
+
+    def landslide_pixels(sample) -> int:
+        _, labels = sample.read()
+        return int((Letterbox(*labels.shape, 64).labels_in(labels) == 1).sum())
+
+    def spoilt(self, labels, probabilities):
+        last[:] = [int(np.sum(one == 1)) for one in labels.numpy()] if hasattr(labels, "numpy") else []
+        bad = (out / "best.weights.h5").exists() and landslide_pixels(samples[3]) in last
+        return usual(self, labels, probabilities) * (float("nan") if bad else 1.0)
+
+    monkeypatch.setattr(SegmentationLoss, "call", spoilt)
+    more = "--image-size 64 --output-stride 16 --frozen-epochs 3 --unfrozen-epochs 0 --frozen-batch-size 4 --eager"
+    assert main([str(part) for part in train(folder, out, *more.split(), "--augmentation", "none")]) == 1
+    first, *files = capsys.readouterr().err.rstrip("\n").split("\n")
+    assert first.startswith("keras-landslide: The loss stopped being a finite number in epoch 2, step ")
+    assert str(out / "best.weights.h5") in first and (out / "best.weights.h5").exists()
+    by_image = {f"  {sample.image}": landslide_pixels(sample) for sample in samples}
+    assert f"  {samples[3].image}" in files
+    assert [by_image[file] for file in files] == last  # the batch that was seen, in its order
+    assert [line["epoch"] for line in read_history(out)] == [1]
+
+
+def test_a_loss_that_is_no_number_at_once_leaves_no_weights(folder, tmp_path, capsys, monkeypatch):
+    from keras_landslide.losses import SegmentationLoss
+
+    monkeypatch.setattr(SegmentationLoss, "_mean", lambda self, terms, valid: terms[0, 0, 0] * float("inf"))
+    more = "--image-size 64 --output-stride 16 --frozen-epochs 1 --unfrozen-epochs 0 --frozen-batch-size 4 --eager"
+    assert main([str(part) for part in train(folder, tmp_path / "out", *more.split())]) == 1
+    assert "The last good weights" not in capsys.readouterr().err
     assert not list((tmp_path / "out").rglob("*.h5"))
 
 

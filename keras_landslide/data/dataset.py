@@ -1,5 +1,7 @@
 """A folder → its samples, checked and divided: the way that every command and experiment takes."""
 
+import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..io import progress
@@ -7,6 +9,25 @@ from .folder import Sample, check_samples, find_negatives, find_samples
 from .labels import with_labels
 from .overlaps import find_overlaps, overlap_groups
 from .splits import Split, split_samples
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a training's samples come from: a folder and how it is divided; kept so that a run can be resumed."""
+
+    folder: str
+    split: str
+    fold: str | None = None
+    labels: str = "original"
+
+    def load(self, *, seed: int = 0, classes: int = 2, negatives: bool = False) -> Split:
+        """The divided and labelled samples (`load_split`, `labelled`)."""
+        options = {"fold": self.fold, "seed": seed, "classes": classes, "negatives": negatives}
+        return labelled(load_split(self.folder, self.split, **options), self.labels)
+
+    def to_json(self) -> dict:
+        """Plain values; the folder's place does not depend on where a program is started."""
+        return {**dataclasses.asdict(self), "folder": str(Path(self.folder).absolute())}
 
 
 def load_split(

@@ -44,14 +44,9 @@ def training_stream(
     read = _reader(samples, image_size, kept)
     recipe = RECIPES[augmentation]
     parallel = num_workers or tf.data.AUTOTUNE
-    rounds = -(-per_epoch // len(samples))
 
     def epoch_order(epoch):
-        shuffled = [
-            tf.random.experimental.stateless_shuffle(tf.range(len(samples)), seed_pair(seed, epoch, part))
-            for part in range(rounds)
-        ]
-        order = tf.concat(shuffled, axis=0)[:per_epoch]
+        order = _order(len(samples), per_epoch, seed, epoch)
         places = tf.range(per_epoch)
         return tf.data.Dataset.from_tensor_slices((tf.fill([per_epoch], tf.cast(epoch, tf.int32)), places, order))
 
@@ -65,6 +60,25 @@ def training_stream(
     stream = stream.batch(batch_size, drop_remainder=True).prefetch(2)
     stream.kept = kept  # lives as long as the stream
     return stream
+
+
+def batch_samples(
+    samples: Sequence[Sample], epoch: int, step: int, *, batch_size: int, seed: int, samples_per_epoch: int = 0
+) -> list[Sample]:
+    """What `training_stream` shows in step `step` of epoch `epoch`, both counted from 0."""
+    per_epoch = batch_size * steps_per_epoch(samples, batch_size, samples_per_epoch)
+    order = _order(len(samples), per_epoch, seed, epoch).numpy()
+    return [samples[index] for index in order[step * batch_size : (step + 1) * batch_size]]
+
+
+def _order(count: int, per_epoch: int, seed: int, epoch):
+    """Which of `count` samples stands at each of an epoch's places, `(per_epoch,)` int32."""
+    rounds = -(-per_epoch // count)
+    shuffled = [
+        tf.random.experimental.stateless_shuffle(tf.range(count), seed_pair(seed, epoch, part))
+        for part in range(rounds)
+    ]
+    return tf.concat(shuffled, axis=0)[:per_epoch]
 
 
 def steps_per_epoch(samples: Sequence[Sample], batch_size: int, samples_per_epoch: int = 0) -> int:

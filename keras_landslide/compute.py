@@ -1,0 +1,136 @@
+"""How a machine gets through a training: precision, compilation, and several devices as one.
+
+The one file that names `tf.distribute`.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import keras
+
+from .errors import LandslideError
+from .models.saving import layers_with_weights
+from .settings import ALL, AUTO, Settings
+
+# Processor flags under which oneDNN multiplies bfloat16 in hardware; without them it is several times slower.
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+BFLOAT16_CAPABILITY = (8, 0)  # of NVIDIA's GPUs, from Ampere on
+# Backbones whose training step was not faster in mixed_bfloat16: separable convolutions through and through.
+FLOAT32_BACKBONES = ("xception",)
+
+
+def resolved(settings: Settings) -> Settings:
+    """`settings` with what `auto` and `all` stand for on this machine; raises `LandslideError` for what it lacks."""
+    devices = _device_count(settings.devices)
+    if devices > min(settings.frozen_batch_size, settings.unfrozen_batch_size):
+        raise LandslideError(
+            f"--devices {settings.devices} would leave some of {devices} devices without an image; give larger "
+            "batches or fewer devices."
+        )
+    precision, jit = settings.precision, settings.jit
+    if precision == AUTO:
+        gains = settings.backbone not in FLOAT32_BACKBONES and _multiplies_bfloat16()
+        precision = "mixed_bfloat16" if gains else "float32"
+    if jit == AUTO:
+        # XLA makes a step on TensorFlow's CPU several times slower; uncompiled JAX runs operation by operation
+        jit = "on" if keras.backend.backend() != "tensorflow" or (_physical("GPU") and devices == 1) else "off"
+    return dataclasses.replace(settings, devices=devices, precision=precision, jit=jit)
+
+
+@contextlib.contextmanager
+def layer_precision(precision: str) -> Iterator[None]:
+    """Layers built within compute in this precision; their weights are float32 in all of them."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@dataclasses.dataclass(frozen=True)
+class Devices:
+    """`scope()` to build and compile in, `sum_replicas` for a loss that must divide by sums over the whole batch.
+
+    `prepare` makes a new model's batch normalisation take its statistics over the whole batch.
+    """
+
+    count: int
+    scope: Callable
+    sum_replicas: Callable
+    prepare: Callable[[keras.Model], None]
+
+
+def devices(count: int) -> Devices:
+    """One device as it is, or several under `tf.distribute.MirroredStrategy`, each with its share of every batch."""
+    if count == 1:
+        return Devices(1, contextlib.nullcontext, lambda value: value, lambda model: None)
+    import tensorflow as tf
+
+    # TensorFlow's own choice, collective operations, mixes up the sums of two processors of one machine.
+    across = None if _physical("GPU") else tf.distribute.ReductionToOneDevice()
+    strategy = tf.distribute.MirroredStrategy(_logical_devices()[:count], cross_device_ops=across)
+    return Devices(count, strategy.scope, _sum_replicas, _synchronise)
+
+
+def _sum_replicas(value):
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    # outside a replica Keras is only asking for shapes
+    return value if context is None else context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def _synchronise(model: keras.Model) -> None:
+    # An attribute, not the constructor's argument: that raises on other backends and would be saved.
+    for layer in layers_with_weights(model):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+
+
+def _device_count(wanted: int | str) -> int:
+    if wanted == 1 or (wanted == ALL and keras.backend.backend() != "tensorflow"):
+        return 1
+    if keras.backend.backend() != "tensorflow":
+        raise LandslideError(f"--devices {wanted} needs KERAS_BACKEND=tensorflow; leave it out or give 1.")
+    present = len(_logical_devices())
+    if wanted == ALL:
+        return present
+    if wanted > present:
+        raise LandslideError(f"--devices {wanted} is not possible: this machine has {present}; give that or all.")
+    return wanted
+
+
+def _logical_devices() -> list[str]:
+    """Names of the GPUs, or of the processor's logical devices where there is none."""
+    import tensorflow as tf
+
+    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return [device.name for device in found]
+
+
+def _multiplies_bfloat16() -> bool:
+    gpus = _physical("GPU")
+    if gpus:
+        import tensorflow as tf
+
+        capabilities = [tf.config.experimental.get_device_details(gpu).get("compute_capability") for gpu in gpus]
+        return all(capability and capability >= BFLOAT16_CAPABILITY for capability in capabilities)
+    return bool(BFLOAT16_FLAGS & processor_flags())
+
+
+def _physical(kind: str) -> list:
+    import tensorflow as tf
+
+    return tf.config.list_physical_devices(kind)
+
+
+def processor_flags() -> set[str]:
+    """What the processor says that it can do; empty where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return next((set(line.split(":")[1].split()) for line in lines if line.startswith("flags")), set())

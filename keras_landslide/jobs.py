@@ -1,0 +1,130 @@
+"""A training as the command line asks for it: one run, one for each of several seeds, or the rest of either."""
+
+import contextlib
+import dataclasses
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import training
+from .comparison import landslide_iou
+from .compute import resolved
+from .data.dataset import Source
+from .errors import LandslideError
+from .io import free_folder, read_json, write_json
+from .runs import Run
+from .settings import Settings
+
+SEEDS_FILE = "seeds.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train, from what, and where to; with `seeds` one run each, in folders of their own below `out`."""
+
+    settings: Settings
+    source: Source
+    out: Path
+    seeds: tuple[int, ...] = ()
+
+
+def read_job(folder: Path | str) -> Job:
+    """The job that was started in `folder`; raises `LandslideError` where there is none."""
+    folder = Path(folder)
+    for name in ("settings.json", SEEDS_FILE):
+        if (folder / name).is_file():
+            held = read_json(folder / name)
+            break
+    else:
+        raise LandslideError(f"{folder}: holds no run to resume (no settings.json); give the folder of one.")
+    if held["data"] is None:
+        raise LandslideError(f"{folder}: does not say what it was trained on; resume it from where it was started.")
+    settings = Settings.from_json(held["settings"])
+    return Job(settings, Source(**held["data"]), folder, tuple(held.get("seeds", ())))
+
+
+def do_job(
+    job: Job,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    tensorboard: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> list[Run]:
+    """Train what `job` says, or with `resume` what is left of it, and report what came of it."""
+    if not resume:
+        free_folder(job.out, overwrite=overwrite)  # before a minute is spent on reading files
+    options = {"resume": resume, "overwrite": overwrite, "tensorboard": tensorboard, "report": report}
+    with _told_how_to_resume(job.out, report):
+        if not job.seeds:
+            return [_train(job.settings, job.source, job.out, **options)]
+        return _train_seeds(job, **options)
+
+
+@contextlib.contextmanager
+def _told_how_to_resume(folder: Path, report: Callable[[str], None]) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        if folder.is_dir():
+            report(f"Continue with: keras-landslide train --resume {folder}")
+        raise
+
+
+def _train_seeds(job: Job, *, resume: bool, report, **options) -> list[Run]:
+    plan = {"seeds": list(job.seeds), "settings": job.settings.to_json(), "data": job.source.to_json()}
+    if not resume:
+        write_json(job.out / SEEDS_FILE, plan)
+    runs = []
+    for seed in job.seeds:
+        settings = dataclasses.replace(job.settings, seed=seed)
+        report(f"Seed {seed}:")
+        runs.append(_train(settings, job.source, job.out / f"seed_{seed}", resume=resume, report=report, **options))
+    summary = summarised(job.seeds, [read_json(run.scores) for run in runs])
+    write_json(job.out / SEEDS_FILE, {**plan, **summary})
+    for score, values in summary["scores"].items():
+        mean, deviation = (100 * values[key] for key in ("mean", "standard_deviation"))
+        report(f"Validation {score} over {len(runs)} seeds, per cent: {mean:.2f} ± {deviation:.2f}")
+    report(f"Every seed's scores: {job.out / SEEDS_FILE}")
+    return runs
+
+
+def summarised(seeds: Sequence[int], scores: Sequence[dict]) -> dict:
+    """Each score of each seed, their mean and their sample standard deviation, fractions.
+
+    >>> one, other = ({"miou": iou, "confusion": [[1, 0, 0]] * 3} for iou in (0.5, 0.75))
+    >>> summarised([0, 1], [one, other])["scores"]["mIoU"]["mean"]
+    0.625
+    """
+    values = {"mIoU": [one["miou"] for one in scores]}
+    if len(scores[0]["confusion"]) == 2:
+        values["landslide IoU"] = [landslide_iou(one["confusion"]) for one in scores]
+    return {
+        "scores": {
+            name: {
+                "by_seed": dict(zip(map(str, seeds), found, strict=True)),
+                "mean": statistics.fmean(found),
+                "standard_deviation": statistics.stdev(found),
+            }
+            for name, found in values.items()
+        }
+    }
+
+
+def _train(settings: Settings, source: Source, out: Path, *, report, **options) -> Run:
+    settings = resolved(settings)
+    split = source.load(seed=settings.seed, classes=settings.classes, negatives=settings.negatives != 0)
+    negatives = len(training.training_negatives(settings, split)) or "no"
+    report(f"Split {split.title}: {split.counts}; {split.labels} labels, {negatives} negatives.")
+    for name, (ours, paper) in settings.departures_from_paper().items():
+        report(f"  departs from the paper: {name} {ours} (paper: {paper})")
+    finished = training.train(settings, split, out, source=source, report=report, **options)
+    scores = read_json(finished.scores)
+    landslide = f" (landslide IoU {landslide_iou(scores['confusion']):.4f})" if settings.classes == 2 else ""
+    report(
+        f"Best validation mIoU {finished.best['val_miou']:.4f} at epoch {finished.best['epoch']}; at native size "
+        f"{scores['miou']:.4f}{landslide}."
+    )
+    report(f"Best weights: {finished.best_weights}\nCurves: {finished.curves}")
+    return finished
