@@ -8,10 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_landslide.cli import main
-from keras_landslide.runs import read_history
-from tests.conftest import TINY
-
 ROOT = Path(__file__).parents[1]
 TWO_PROCESSORS = """
 import dataclasses, sys

@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_landslide.callbacks import EarlyStopping
-from keras_landslide.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from keras_landslide.cli import main
+from keras_landslide.checkpoint import read_checkpoint
 from keras_landslide.models.saving import read_layers
 from keras_landslide.runs import read_history
 from tests.conftest import TINY
