@@ -1,5 +1,6 @@
 """Images in RGB, JSON, and files that appear under their names only when complete."""
 
+import errno
 import json
 import os
 import shutil
@@ -155,6 +156,18 @@ def written_beside(path: Path) -> Iterator[Path]:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def check_space(path: Path, size: int) -> None:
+    """Raise `OSError` if `size` bytes cannot be written to the file `path`, which is there to be written."""
+    try:
+        if hasattr(os, "posix_fallocate"):
+            with path.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, size)
+        elif shutil.disk_usage(path.parent).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}: {size / 1e6:.0f} MB", str(path.parent)) from error
 
 
 @contextmanager

@@ -14,13 +14,14 @@ import keras
 import numpy as np
 
 from ..errors import LandslideError
-from ..io import written_beside
+from ..io import check_space, written_beside
 from .backbones import RESIDUAL_NAMES, fixed_names
 
 DESCRIPTION = "keras_landslide"
 WEIGHTS_SUFFIX = ".weights.h5"
 HEADS = ("head", "auxiliary_head")  # the layers whose shape follows the number of classes
 MISFITS_SHOWN = 5
+HDF5_OVERHEAD = 2_000_000  # bytes of names and tables, generously: they are 0.5 MB for the deepest of the networks
 
 log = logging.getLogger("keras_landslide")
 
@@ -29,6 +30,8 @@ def save_weights(model: keras.Model, path: Path | str, description: dict) -> Non
     """Write the weights of `model` with `description` (JSON: architecture, backbone, classes, …), atomically."""
     path = Path(path)
     with written_beside(path.with_name(path.name.removesuffix(WEIGHTS_SUFFIX) + WEIGHTS_SUFFIX)) as beside:
+        # On a full disk HDF5 does not only fail, it takes the program down when that ends.
+        check_space(beside, HDF5_OVERHEAD + sum(array.nbytes for array in model.get_weights()))
         # A model that is being trained would store its optimizer too, twice the size of its weights.
         keras.Model(model.inputs, model.outputs).save_weights(beside)
         with h5py.File(beside, "r+") as file:
