@@ -50,7 +50,7 @@ def small_model(*_, input_shape=(64, 64, 3), classes=2, **__) -> keras.Model:
     backbone = keras.Model(image, features, name="backbone")
     inputs = keras.Input(input_shape)
     features = backbone(keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs))
-    features = keras.layers.Dropout(0.3)(features)
+    features = keras.layers.Dropout(0.3, name="dropout")(features)
     scores = keras.layers.Conv2D(classes, 1, name="head")(features)
     scores = keras.layers.UpSampling2D(4, interpolation="bilinear")(scores)
     return keras.Model(inputs, keras.layers.Softmax(dtype="float32", name="probabilities")(scores))
