@@ -11,9 +11,11 @@ import numpy as np
 from .data.folder import Sample
 from .data.pipeline import evaluation_batches, steps_per_epoch, training_stream
 from .data.splits import Split
+from .engine import compiles, leave_gpus_to_engine
 from .errors import LandslideError
 from .evaluation import evaluate
 from .figures import learning_curves
+from .interrupt import ControlC
 from .io import free_folder, progress, write_json
 from .losses import SegmentationLoss
 from .memory import keep_freed_memory
@@ -82,6 +84,7 @@ def train(
     train_samples = [*landslides, *negatives]
     folder = free_folder(out, overwrite=overwrite)
     keep_freed_memory()
+    leave_gpus_to_engine()
     keras.utils.set_random_seed(settings.seed)
     model = new_model(settings)
     if before_training:
@@ -163,20 +166,22 @@ def _fit(model, settings: Settings, phase: Phase, train_samples, val_samples, ru
         num_workers=settings.num_workers,
         sampling=settings.sampling,
     )
-    validation = evaluation_batches(val_samples, image_size=settings.image_size, batch_size=phase.batch_size)
+    # batches of one size: JAX compiles a step for each size that it meets, and several devices get equal parts
+    validation = evaluation_batches(val_samples, image_size=settings.image_size, batch_size=phase.batch_size, full=True)
     if settings.aux_branch:
         stream, validation = stream.map(_for_both_outputs), validation.map(_for_both_outputs)
     report(f"{phase.name.capitalize()} phase: {phase.epochs} epochs of {steps} steps, batch {phase.batch_size}.")
-    model.fit(
-        stream,
-        steps_per_epoch=steps,
-        initial_epoch=phase.first_epoch,
-        epochs=phase.first_epoch + phase.epochs,
-        validation_data=validation,
-        callbacks=callbacks(settings, phase, run, report, steps),
-        shuffle=False,  # the stream is shuffled already
-        verbose=0,
-    )
+    with ControlC() as control_c:
+        model.fit(
+            stream,
+            steps_per_epoch=steps,
+            initial_epoch=phase.first_epoch,
+            epochs=phase.first_epoch + phase.epochs,
+            validation_data=validation,
+            callbacks=[*callbacks(settings, phase, run, report, steps), control_c],
+            shuffle=False,  # the stream is shuffled already
+            verbose=0,
+        )
 
 
 def _compile(model: keras.Model, settings: Settings, optimizer: keras.optimizers.Optimizer) -> None:
@@ -190,8 +195,8 @@ def _compile(model: keras.Model, settings: Settings, optimizer: keras.optimizers
             "loss_weights": {"probabilities": 1.0, "auxiliary": AUXILIARY_WEIGHT},
             "metrics": {"probabilities": [MeanIoU(settings.classes)]},
         }
-    # XLA on a CPU is several times slower
-    model.compile(optimizer, run_eagerly=settings.eager, jit_compile=False, **options)
+    jit_compile = compiles(eager=settings.eager)
+    model.compile(optimizer, run_eagerly=settings.eager, jit_compile=jit_compile, **options)
 
 
 def _for_both_outputs(images, labels):
