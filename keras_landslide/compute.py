@@ -35,8 +35,22 @@ def resolved(settings: Settings) -> Settings:
         precision = "mixed_bfloat16" if gains else "float32"
     if jit == AUTO:
         # XLA makes a step on TensorFlow's CPU several times slower; uncompiled JAX runs operation by operation
-        jit = "on" if keras.backend.backend() != "tensorflow" or (_physical("GPU") and devices == 1) else "off"
+        jit = "on" if on_jax() or (_physical("GPU") and devices == 1) else "off"
     return dataclasses.replace(settings, devices=devices, precision=precision, jit=jit)
+
+
+def on_jax() -> bool:
+    """Whether Keras computes with JAX (`KERAS_BACKEND=jax`); tf.data feeds it as it does TensorFlow."""
+    return keras.backend.backend() == "jax"
+
+
+def leave_gpus_to_engine() -> None:
+    """Keep TensorFlow from taking a GPU's whole memory where it only reads and augments images for JAX."""
+    if on_jax():
+        import tensorflow as tf
+
+        with contextlib.suppress(RuntimeError):  # it has begun already, and what it took cannot be had back
+            tf.config.set_visible_devices([], "GPU")
 
 
 @contextlib.contextmanager
@@ -91,9 +105,9 @@ def _synchronise(model: keras.Model) -> None:
 
 
 def _device_count(wanted: int | str) -> int:
-    if wanted == 1 or (wanted == ALL and keras.backend.backend() != "tensorflow"):
+    if wanted == 1 or (wanted == ALL and on_jax()):
         return 1
-    if keras.backend.backend() != "tensorflow":
+    if on_jax():
         raise LandslideError(f"--devices {wanted} needs KERAS_BACKEND=tensorflow; leave it out or give 1.")
     present = len(_logical_devices())
     if wanted == ALL:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .callbacks import Bar, EarlyStopping, Phase, Record, StopAtNaN
 from .checkpoint import Checkpoint, restore
-from .compute import Devices, devices, layer_precision, resolved
+from .compute import Devices, devices, layer_precision, leave_gpus_to_engine, resolved
 from .data.dataset import Source
 from .data.folder import Sample
 from .data.pipeline import batch_samples, evaluation_batches, steps_per_epoch, training_stream
@@ -19,6 +19,7 @@ from .data.splits import Split
 from .errors import LandslideError
 from .evaluation import evaluate
 from .figures import learning_curves
+from .interrupt import ControlC
 from .io import free_folder, progress, write_json
 from .losses import SegmentationLoss
 from .memory import keep_freed_memory
@@ -86,6 +87,7 @@ def train(
         return run
     checkpoint = run.resume() if resume else None
     keep_freed_memory()
+    leave_gpus_to_engine()
     keras.utils.set_random_seed(settings.seed)
     where = devices(settings.devices)
     with where.scope():
@@ -213,14 +215,14 @@ class _Fit:
         )
         images = steps * phase.batch_size
         done = (first_epoch - phase.first_epoch) * images
-        with progress(phase.epochs * images, f"{phase.name} phase", done=done) as bar:
+        with progress(phase.epochs * images, f"{phase.name} phase", done=done) as bar, ControlC() as control_c:
             model.fit(
                 stream,
                 steps_per_epoch=steps,
                 initial_epoch=first_epoch,
                 epochs=phase.end,
                 validation_data=validation,
-                callbacks=self._callbacks(phase, bar, interrupted),
+                callbacks=[*self._callbacks(phase, bar, interrupted), control_c],
                 shuffle=False,  # the stream is shuffled already
                 verbose=0,
             )
@@ -239,7 +241,8 @@ class _Fit:
             sampling=settings.sampling,
         )
         size, batch_size = settings.image_size, phase.batch_size
-        validation = evaluation_batches(self.val_samples, image_size=size, batch_size=batch_size)
+        # batches of one size: JAX compiles a step for each size that it meets, and several devices get equal parts
+        validation = evaluation_batches(self.val_samples, image_size=size, batch_size=batch_size, full=True)
         if settings.aux_branch:
             return stream.map(_for_both_outputs), validation.map(_for_both_outputs)
         return stream, validation
@@ -277,7 +280,9 @@ def _compile(model: keras.Model, settings: Settings, optimizer: keras.optimizers
             "loss_weights": {"probabilities": 1.0, "auxiliary": AUXILIARY_WEIGHT},
             "metrics": {"probabilities": [MeanIoU(settings.classes)]},
         }
-    model.compile(optimizer, run_eagerly=settings.eager, jit_compile=settings.jit == "on", **options)
+    model.compile(
+        optimizer, run_eagerly=settings.eager, jit_compile=settings.jit == "on" and not settings.eager, **options
+    )
 
 
 def _for_both_outputs(images, labels):

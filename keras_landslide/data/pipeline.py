@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from ..settings import IGNORE_LABEL
 from .augment import RECIPES, augment
 from .folder import Sample
-from .letterbox import Letterbox, crop_window
+from .letterbox import BAR_GREY, Letterbox, crop_window
 
 # Letterboxed samples kept in memory between epochs: 1200 of 473 × 473, which is every image of a small data set; of a
 # folder of any size no more than this.
@@ -86,10 +87,40 @@ def steps_per_epoch(samples: Sequence[Sample], batch_size: int, samples_per_epoc
     return max(1, round((samples_per_epoch or len(samples)) / batch_size))
 
 
-def evaluation_batches(samples: Sequence[Sample], *, image_size: int, batch_size: int) -> tf.data.Dataset:
-    """Every sample once, in order, letterboxed: `(n, S, S, 3)` uint8 and `(n, S, S)` uint8, 255 ignored."""
-    batches = tf.data.Dataset.range(len(samples)).map(_reader(samples, image_size), num_parallel_calls=tf.data.AUTOTUNE)
-    return batches.batch(batch_size).prefetch(2)
+def evaluation_batches(
+    samples: Sequence[Sample], *, image_size: int, batch_size: int, full: bool = False
+) -> tf.data.Dataset:
+    """Every sample once, in order, letterboxed: `(n, S, S, 3)` uint8 and `(n, S, S)` uint8, 255 ignored.
+
+    With `full` all batches have `batch_size` squares: the samples are dealt evenly over them, and blank squares that
+    are ignored all over stand where there is none. Those change neither the loss nor the scores of a batch.
+    """
+    numbers = _full_batches(len(samples), batch_size).ravel() if full else np.arange(len(samples))
+    read = _reader([*samples, _Blank(image_size)], image_size)
+    squares = tf.data.Dataset.from_tensor_slices(numbers).map(read, num_parallel_calls=tf.data.AUTOTUNE)
+    return squares.batch(batch_size).prefetch(2)
+
+
+def _full_batches(count: int, batch_size: int) -> np.ndarray:
+    """Numbers of samples, `(batches, batch_size)` int64; `count` is the number of the blank square.
+
+    >>> _full_batches(5, 4)
+    array([[0, 1, 2, 5],
+           [3, 4, 5, 5]])
+    """
+    dealt = np.array_split(np.arange(count), -(-count // batch_size))
+    return np.array([np.pad(part, (0, batch_size - len(part)), constant_values=count) for part in dealt])
+
+
+class _Blank:
+    """Stands for a `Sample` of a grey square of which every pixel is ignored."""
+
+    def __init__(self, image_size: int):
+        self.size = image_size
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        square = np.full((self.size, self.size), IGNORE_LABEL, np.uint8)
+        return np.full((*square.shape, 3), BAR_GREY, np.uint8), square
 
 
 class _Kept(dict[int, tuple[np.ndarray, np.ndarray]]):

@@ -122,6 +122,16 @@ def test_evaluation_shows_every_sample_in_order_letterboxed(samples):
         assert (truth == 255).sum() == 64 * 64 - box.inner_height * box.inner_width
 
 
+def test_full_batches_hold_the_same_samples_and_squares_that_count_nowhere(samples):
+    plain = list(evaluation_batches(samples, image_size=64, batch_size=4).unbatch().as_numpy_iterator())
+    batches = list(evaluation_batches(samples, image_size=64, batch_size=4, full=True).as_numpy_iterator())
+    assert [images.shape for images, _ in batches] == [(4, 64, 64, 3)] * 3
+    squares = [pair for batch in batches for pair in zip(*batch, strict=True)]
+    shown = [pair for pair in squares if (pair[1] != 255).any()]
+    assert [sum((labels != 255).any(axis=(1, 2))) for _, labels in batches] == [4, 3, 3]
+    assert equal(shown, plain)
+
+
 def test_negatives_are_shown_once_an_epoch_and_are_background(samples, scenes):
     together = [*samples, *find_negatives(scenes)[:5]]
     assert steps_per_epoch(together, 5) == 3
