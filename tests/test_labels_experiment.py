@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import keras_landslide.reproduction as reproduction
+from keras_landslide import reproduction, runs
 from keras_landslide.data.folder import Sample
 from keras_landslide.data.splits import Split
 from keras_landslide.errors import LandslideError
@@ -52,19 +52,21 @@ def test_each_training_is_compared_on_each_labels(labels):
 
 def test_a_finished_run_on_other_labels_is_not_taken_for_this_one(tmp_path, monkeypatch):
     (tmp_path / "scores.json").write_text("{}")
+    (tmp_path / "history.csv").write_text("epoch,val_miou\n1,0.5\n")
     sample = Sample("a", Path("a"), Path("a"), "a")
     data = {"labels": "original", "trained_on": ["a"]}
-    description = {"settings": Settings().to_json(), "data": data}
-    monkeypatch.setattr(reproduction, "read_description", lambda path: description)
+    settings = Settings()
+    monkeypatch.setattr(runs, "read_description", lambda path: {"settings": settings.to_json(), "data": data})
     monkeypatch.setattr(reproduction, "result", lambda folder, *splits: [split.labels for split in splits])
-    original, completed = (Split("mine", {"train": [sample]}, {}, labels=name) for name in ("original", "completed"))
-    assert reproduction.trained_result(Settings(), original, tmp_path) == ["original"]
-    assert reproduction.trained_result(Settings(), original, tmp_path, [original, completed]) == [
+    subsets = {"train": [sample], "val": [sample]}
+    original, completed = (Split("mine", subsets, {}, labels=name) for name in ("original", "completed"))
+    assert reproduction.trained_result(settings, original, tmp_path) == ["original"]
+    assert reproduction.trained_result(settings, original, tmp_path, [original, completed]) == [
         "original",
         "completed",
     ]
-    with pytest.raises(LandslideError, match="a finished run with other labels"):
-        reproduction.trained_result(Settings(), completed, tmp_path)
+    with pytest.raises(LandslideError, match="a run with other labels"):
+        reproduction.trained_result(settings, completed, tmp_path)
 
 
 @pytest.mark.slow
