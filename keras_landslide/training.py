@@ -97,7 +97,8 @@ def train(
             before_training(model, train_samples)
     if checkpoint is None:
         run.begin(_settings_content(settings, source))
-    report(f"About {_hours(estimated_seconds(model, settings, train_samples, val_samples))} on this machine.")
+    done = checkpoint.state["epochs_done"] if checkpoint else 0
+    report(f"About {_hours(estimated_seconds(model, settings, train_samples, val_samples, done))} on this machine.")
     fit = _Fit(model, settings, train_samples, val_samples, run, where, tensorboard, report)
     for phase in phases(settings):
         if checkpoint and _is_done(phase, checkpoint):
@@ -295,8 +296,8 @@ def _learning_rate(settings: Settings, phase: Phase, steps: int):
     return phase.learning_rate
 
 
-def estimated_seconds(model, settings: Settings, train_samples, val_samples) -> float:
-    """Time for all epochs, from one timed forward pass and `FORWARDS_PER_STEP`; early stopping would make it less."""
+def estimated_seconds(model, settings: Settings, train_samples, val_samples, epochs_done: int = 0) -> float:
+    """Time for all epochs, or those that are left, from one timed forward pass and `FORWARDS_PER_STEP`; early stopping would make it less."""
     batch = np.zeros((2, settings.image_size, settings.image_size, 3), np.float32)
     model.predict_on_batch(batch)
     started = time.monotonic()
@@ -305,12 +306,14 @@ def estimated_seconds(model, settings: Settings, train_samples, val_samples) -> 
     seconds = 0.0
     for phase in phases(settings):
         images = steps_per_epoch(train_samples, phase.batch_size, settings.samples_per_epoch) * phase.batch_size
-        seconds += phase.epochs * forward * (images * FORWARDS_PER_STEP[phase.name] + len(val_samples))
+        left = max(0, phase.end - max(phase.first_epoch, epochs_done))
+        seconds += left * forward * (images * FORWARDS_PER_STEP[phase.name] + len(val_samples))
     return seconds
 
 
 def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} hours" if seconds > 5400 else f"{seconds / 60:.0f} minutes"
+    minutes = max(1, round(seconds / 60))
+    return f"{seconds / 3600:.1f} hours" if minutes > 90 else f"{minutes} minute{'s' if minutes > 1 else ''}"
 
 
 def _description(settings: Settings, split: Split) -> dict:
