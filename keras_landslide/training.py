@@ -297,7 +297,10 @@ def _learning_rate(settings: Settings, phase: Phase, steps: int):
 
 
 def estimated_seconds(model, settings: Settings, train_samples, val_samples, epochs_done: int = 0) -> float:
-    """Time for all epochs, or those that are left, from one timed forward pass and `FORWARDS_PER_STEP`; early stopping would make it less."""
+    """Time for all epochs, or those that are left, from one timed forward pass and `FORWARDS_PER_STEP`.
+
+    Early stopping would make it less.
+    """
     batch = np.zeros((2, settings.image_size, settings.image_size, 3), np.float32)
     model.predict_on_batch(batch)
     started = time.monotonic()
