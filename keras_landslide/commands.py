@@ -23,9 +23,15 @@ def train(options) -> None:
     from . import training
     from .comparison import landslide_iou
     from .data.dataset import labelled, load_split
+    from .distribution import hosts
     from .io import free_folder, read_json
 
-    free_folder(options.out, overwrite=options.overwrite)  # before a minute is spent on reading files
+    together = hosts()
+    say = _say if together.writes else lambda line: None
+    if together.writes:
+        free_folder(options.out, overwrite=options.overwrite)  # before a minute is spent on reading files
+    else:
+        _say(f"Process {together.process}; process 0 has the run folder and says what happens.")
     _check_labels(options.labels, LABELS)
     split = load_split(
         options.data,
@@ -37,17 +43,17 @@ def train(options) -> None:
     )
     split = labelled(split, options.labels)
     negatives = len(training.training_negatives(settings, split)) or "no"
-    _say(f"Split {split.title}: {split.counts}; {split.labels} labels, {negatives} negatives.")
+    say(f"Split {split.title}: {split.counts}; {split.labels} labels, {negatives} negatives.")
     for name, (ours, paper) in settings.departures_from_paper().items():
-        _say(f"  departs from the paper: {name} {ours} (paper: {paper})")
-    finished = training.train(settings, split, options.out, overwrite=options.overwrite, report=_say)
+        say(f"  departs from the paper: {name} {ours} (paper: {paper})")
+    finished = training.train(settings, split, options.out, overwrite=options.overwrite, report=say)
     scores = read_json(finished.scores)
     landslide = f" (landslide IoU {landslide_iou(scores['confusion']):.4f})" if settings.classes == 2 else ""
-    _say(
+    say(
         f"Best validation mIoU {finished.best['val_miou']:.4f} at epoch {finished.best['epoch']}; at native size "
         f"{scores['miou']:.4f}{landslide}."
     )
-    _say(f"Best weights: {finished.best_weights}\nCurves: {finished.curves}")
+    say(f"Best weights: {finished.best_weights}\nCurves: {finished.curves}")
 
 
 def _settings(options) -> Settings:

@@ -11,6 +11,7 @@ import numpy as np
 from .data.folder import Sample
 from .data.pipeline import evaluation_batches, steps_per_epoch, training_stream
 from .data.splits import Split
+from .distribution import Hosts, hosts
 from .engine import compiles, leave_gpus_to_engine
 from .errors import LandslideError
 from .evaluation import evaluate
@@ -82,20 +83,28 @@ def train(
     # without negatives, as the test's does, and the share of ordinary terrain does not set the balance.
     landslides, negatives, val_samples = split.subset("train"), training_negatives(settings, split), split.subset("val")
     train_samples = [*landslides, *negatives]
-    folder = free_folder(out, overwrite=overwrite)
+    together = hosts()
+    if together.joined and before_training:
+        raise LandslideError("One process alone can prepare a model, as the demo does; leave the other hosts out.")
+    folder = free_folder(together.folder(out), overwrite=overwrite)
     keep_freed_memory()
     leave_gpus_to_engine()
     keras.utils.set_random_seed(settings.seed)
-    model = new_model(settings)
-    if before_training:
-        before_training(model, train_samples)
-    run = Run(folder, _description(settings, split))
-    run.begin({"settings": settings.to_json(), "departures_from_paper": settings.departures_from_paper()})
-    report(f"About {_hours(estimated_seconds(model, settings, train_samples, val_samples))} on this machine.")
-    for phase in phases(settings):
-        if run.history:
-            load_weights(model, run.best_weights)
-        _fit(model, settings, phase, train_samples, val_samples, run, report)
+    together.join(settings, train_samples, val_samples)
+    with together.scope():
+        model = new_model(settings)
+        if before_training:
+            before_training(model, train_samples)
+        run = Run(folder, _description(settings, split))
+        run.begin({"settings": settings.to_json(), "departures_from_paper": settings.departures_from_paper()})
+        if together.joined:
+            report(f"{together} train together.")
+        else:
+            report(f"About {_hours(estimated_seconds(model, settings, train_samples, val_samples))} on this machine.")
+        for phase in phases(settings):
+            if run.history:
+                load_weights(model, run.best_weights)
+            _fit(model, settings, phase, train_samples, val_samples, run, report, together)
     scores = evaluate(
         load_model(run.best_weights),
         val_samples,
@@ -151,7 +160,9 @@ def initial_weights(settings: Settings) -> Path | None:
     return path
 
 
-def _fit(model, settings: Settings, phase: Phase, train_samples, val_samples, run: Run, report) -> None:
+def _fit(
+    model, settings: Settings, phase: Phase, train_samples, val_samples, run: Run, report, together: Hosts
+) -> None:
     model.get_layer("backbone").trainable = phase.trainable_backbone
     steps = steps_per_epoch(train_samples, phase.batch_size, settings.samples_per_epoch)
     _compile(model, settings, keras.optimizers.Adam(_learning_rate(settings, phase, steps)))
@@ -165,6 +176,7 @@ def _fit(model, settings: Settings, phase: Phase, train_samples, val_samples, ru
         samples_per_epoch=settings.samples_per_epoch,
         num_workers=settings.num_workers,
         sampling=settings.sampling,
+        shard=together.shard,
     )
     # batches of one size: JAX compiles a step for each size that it meets, and several devices get equal parts
     validation = evaluation_batches(val_samples, image_size=settings.image_size, batch_size=phase.batch_size, full=True)
