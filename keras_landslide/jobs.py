@@ -11,6 +11,7 @@ from . import training
 from .comparison import landslide_iou
 from .compute import resolved
 from .data.dataset import Source
+from .distribution import hosts
 from .errors import LandslideError
 from .io import free_folder, read_json, write_json
 from .runs import Run
@@ -27,6 +28,10 @@ class Job:
     source: Source
     out: Path
     seeds: tuple[int, ...] = ()
+
+
+def _silent(line: str) -> None:
+    pass
 
 
 def read_job(folder: Path | str) -> Job:
@@ -50,10 +55,16 @@ def do_job(
     resume: bool = False,
     overwrite: bool = False,
     tensorboard: bool = False,
-    report: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] = _silent,
 ) -> list[Run]:
     """Train what `job` says, or with `resume` what is left of it, and report what came of it."""
-    if not resume:
+    together = hosts()
+    if together.joined and (resume or job.seeds):
+        raise LandslideError("Several hosts train one run from start to end; give --resume or --seeds to one process.")
+    if not together.writes:
+        report(f"Process {together.process}; process 0 has the run folder and says what happens.")
+        report = _silent
+    elif not resume:
         free_folder(job.out, overwrite=overwrite)  # before a minute is spent on reading files
     options = {"resume": resume, "overwrite": overwrite, "tensorboard": tensorboard, "report": report}
     with _told_how_to_resume(job.out, report):

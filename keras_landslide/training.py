@@ -16,6 +16,7 @@ from .data.dataset import Source
 from .data.folder import Sample
 from .data.pipeline import batch_samples, evaluation_batches, steps_per_epoch, training_stream
 from .data.splits import Split
+from .distribution import Hosts, hosts
 from .errors import LandslideError
 from .evaluation import evaluate
 from .figures import learning_curves
@@ -81,35 +82,29 @@ def train(
     # without negatives, as the test's does, and the share of ordinary terrain does not set the balance.
     landslides, negatives, val_samples = split.subset("train"), training_negatives(settings, split), split.subset("val")
     train_samples = [*landslides, *negatives]
-    settings = resolved(settings)
-    run = Run(Path(out) if resume else free_folder(out, overwrite=overwrite), _description(settings, split))
+    settings, together = resolved(settings), hosts()
+    if together.joined and (resume or before_training):
+        raise LandslideError("Several hosts train a run from its start to its end; resume it with one process.")
+    out = Path(out) if resume else free_folder(together.folder(out), overwrite=overwrite)
+    run = Run(out, _description(settings, split))
     if resume and run.is_finished():
         return run
     checkpoint = run.resume() if resume else None
     keep_freed_memory()
     leave_gpus_to_engine()
     keras.utils.set_random_seed(settings.seed)
+    together.join(settings, train_samples, val_samples)
     where = devices(settings.devices)
-    with where.scope():
-        model = new_model(settings)
-        where.prepare(model)
-        if before_training:
-            before_training(model, train_samples)
-    if checkpoint is None:
-        run.begin(_settings_content(settings, source))
-    done = checkpoint.state["epochs_done"] if checkpoint else 0
-    report(f"About {_hours(estimated_seconds(model, settings, train_samples, val_samples, done))} on this machine.")
-    fit = _Fit(model, settings, train_samples, val_samples, run, where, tensorboard, report)
-    for phase in phases(settings):
-        if checkpoint and _is_done(phase, checkpoint):
-            continue
-        interrupted = checkpoint if checkpoint and checkpoint.state["phase"] == phase.name else None
-        if checkpoint:
-            restore(model.variables, checkpoint.arrays["model"])
-        if run.history and not interrupted:
-            load_weights(model, run.best_weights)
-        fit.phase(phase, interrupted)
-        checkpoint = None
+    with together.scope():
+        with where.scope():
+            model = new_model(settings)
+            where.prepare(model)
+            if before_training:
+                before_training(model, train_samples)
+        if checkpoint is None:
+            run.begin(_settings_content(settings, source))
+        fit = _Fit(model, settings, train_samples, val_samples, run, where, together, tensorboard, report)
+        fit.phases(checkpoint)
     _finish(run, settings, split)
     return run
 
@@ -195,8 +190,28 @@ class _Fit:
     val_samples: Sequence[Sample]
     run: Run
     where: Devices
+    together: Hosts
     tensorboard: bool
     report: Callable[[str], None]
+
+    def phases(self, checkpoint: Checkpoint | None) -> None:
+        """All phases, or what is left of them."""
+        if self.together.joined:
+            self.report(f"{self.together} train together.")
+        else:
+            done = checkpoint.state["epochs_done"] if checkpoint else 0
+            seconds = estimated_seconds(self.model, self.settings, self.train_samples, self.val_samples, done)
+            self.report(f"About {_hours(seconds)} on this machine.")
+        for phase in phases(self.settings):
+            if checkpoint and _is_done(phase, checkpoint):
+                continue
+            interrupted = checkpoint if checkpoint and checkpoint.state["phase"] == phase.name else None
+            if checkpoint:
+                restore(self.model.variables, checkpoint.arrays["model"])
+            if self.run.history and not interrupted:
+                load_weights(self.model, self.run.best_weights)
+            self.phase(phase, interrupted)
+            checkpoint = None
 
     def phase(self, phase: Phase, interrupted: Checkpoint | None) -> None:
         """One call of `fit`, from its start or from where it was interrupted."""
@@ -240,10 +255,12 @@ class _Fit:
             samples_per_epoch=settings.samples_per_epoch,
             num_workers=settings.num_workers,
             sampling=settings.sampling,
+            shard=self.together.shard,
         )
         size, batch_size = settings.image_size, phase.batch_size
         # batches of one size: JAX compiles a step for each size that it meets, and several devices get equal parts
-        validation = evaluation_batches(self.val_samples, image_size=size, batch_size=batch_size, full=True)
+        whole = {"image_size": size, "batch_size": batch_size, "full": True}
+        validation = evaluation_batches(self.val_samples, **whole, shard=self.together.shard)
         if settings.aux_branch:
             return stream.map(_for_both_outputs), validation.map(_for_both_outputs)
         return stream, validation

@@ -14,6 +14,7 @@ from .letterbox import BAR_GREY, Letterbox, crop_window
 # Letterboxed samples kept in memory between epochs: 1200 of 473 × 473, which is every image of a small data set; of a
 # folder of any size no more than this.
 CACHE_BYTES = 1 << 30
+WHOLE = (0, 1)  # the shard of who reads all
 
 
 def training_stream(
@@ -28,6 +29,7 @@ def training_stream(
     num_workers: int = 0,
     sampling: str = "squeeze",
     cache_bytes: int = CACHE_BYTES,
+    shard: tuple[int, int] = WHOLE,
 ) -> tf.data.Dataset:
     """An endless stream of batches, epoch after epoch, each epoch shuffled anew.
 
@@ -39,17 +41,24 @@ def training_stream(
 
     With `sampling` `crop`, what is larger than `image_size` is cut to it at a place drawn anew each time, and nothing
     is kept; with `squeeze` it is scaled down. What is smaller is enlarged in both.
+
+    `shard` (i, n) gives part i of n equal parts of every batch, of which nothing else is read: the parts together are
+    the whole batch, sample by sample.
     """
     per_epoch = batch_size * steps_per_epoch(samples, batch_size, samples_per_epoch)
     kept = _Kept(image_size, 0 if sampling == "crop" else cache_bytes)
     read = _reader(samples, image_size, kept)
     recipe = RECIPES[augmentation]
     parallel = num_workers or tf.data.AUTOTUNE
+    number, parts = shard
+    share = batch_size // parts
 
     def epoch_order(epoch):
         order = _order(len(samples), per_epoch, seed, epoch)
         places = tf.range(per_epoch)
-        return tf.data.Dataset.from_tensor_slices((tf.fill([per_epoch], tf.cast(epoch, tf.int32)), places, order))
+        places = tf.boolean_mask(places, places // share % parts == number)
+        epochs = tf.fill(tf.shape(places), tf.cast(epoch, tf.int32))
+        return tf.data.Dataset.from_tensor_slices((epochs, places, tf.gather(order, places)))
 
     def sample(epoch, place, index):
         crop = tf.random.stateless_uniform([2], seed_pair(seed + 1, epoch, place, 1)) if sampling == "crop" else ()
@@ -58,7 +67,7 @@ def training_stream(
 
     stream = tf.data.Dataset.range(first_epoch, 2**31 - 1).flat_map(epoch_order)
     stream = stream.map(sample, num_parallel_calls=parallel, deterministic=True)
-    stream = stream.batch(batch_size, drop_remainder=True).prefetch(2)
+    stream = stream.batch(share, drop_remainder=True).prefetch(2)
     stream.kept = kept  # lives as long as the stream
     return stream
 
@@ -88,17 +97,26 @@ def steps_per_epoch(samples: Sequence[Sample], batch_size: int, samples_per_epoc
 
 
 def evaluation_batches(
-    samples: Sequence[Sample], *, image_size: int, batch_size: int, full: bool = False
+    samples: Sequence[Sample],
+    *,
+    image_size: int,
+    batch_size: int,
+    full: bool = False,
+    shard: tuple[int, int] = WHOLE,
 ) -> tf.data.Dataset:
     """Every sample once, in order, letterboxed: `(n, S, S, 3)` uint8 and `(n, S, S)` uint8, 255 ignored.
 
     With `full` all batches have `batch_size` squares: the samples are dealt evenly over them, and blank squares that
-    are ignored all over stand where there is none. Those change neither the loss nor the scores of a batch.
+    are ignored all over stand where there is none. Those change neither the loss nor the scores of a batch. Of such
+    batches `shard` gives a part, as in `training_stream`.
     """
-    numbers = _full_batches(len(samples), batch_size).ravel() if full else np.arange(len(samples))
+    share = batch_size // shard[1]
+    numbers = np.arange(len(samples))
+    if full:
+        numbers = _full_batches(len(samples), batch_size)[:, shard[0] * share : (shard[0] + 1) * share].ravel()
     read = _reader([*samples, _Blank(image_size)], image_size)
     squares = tf.data.Dataset.from_tensor_slices(numbers).map(read, num_parallel_calls=tf.data.AUTOTUNE)
-    return squares.batch(batch_size).prefetch(2)
+    return squares.batch(share).prefetch(2)
 
 
 def _full_batches(count: int, batch_size: int) -> np.ndarray:

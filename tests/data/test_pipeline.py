@@ -132,6 +132,23 @@ def test_full_batches_hold_the_same_samples_and_squares_that_count_nowhere(sampl
     assert equal(shown, plain)
 
 
+def test_shards_are_the_whole_batch_side_by_side_and_read_nothing_else(samples):
+    whole = first(samples, 4, batch_size=4)
+    watched = [Watched(sample) for sample in samples]
+    parts = [first(watched, 4, batch_size=4, shard=(number, 2), cache_bytes=0) for number in (0, 1)]
+    assert equal(whole, [tuple(map(np.concatenate, zip(*pair, strict=True))) for pair in zip(*parts, strict=True)])
+    # 16 of the 32 that whole batches would read, and what is read ahead
+    assert 16 <= sum(sample.times_read for sample in watched) < 32
+
+    def validation(**options):
+        batches = evaluation_batches(samples, image_size=64, batch_size=4, full=True, **options)
+        return list(batches.as_numpy_iterator())
+
+    parts = [validation(shard=(number, 2)) for number in (0, 1)]
+    joined = [tuple(map(np.concatenate, zip(*pair, strict=True))) for pair in zip(*parts, strict=True)]
+    assert equal(validation(), joined)
+
+
 def test_negatives_are_shown_once_an_epoch_and_are_background(samples, scenes):
     together = [*samples, *find_negatives(scenes)[:5]]
     assert steps_per_epoch(together, 5) == 3
