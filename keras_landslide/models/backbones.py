@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 from ..errors import LandslideError, unknown_name
-from .layers import DilatedMaxPooling
+from .layers import BatchNormalization, DilatedMaxPooling
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def build_backbone(name: str, *, output_stride: int = 32, momentum: float | None
     def clone(layer):
         copy, config = _dilated(layer, strides[layer.name], output_stride, backbone.pads_by_size)
         config["name"] = names.get(layer.name, layer.name)
-        if momentum is not None and copy is layers.BatchNormalization:
+        if momentum is not None and copy is BatchNormalization:
             config["momentum"] = momentum
         return copy.from_config(config)
 
@@ -185,4 +185,6 @@ def _dilated(layer, nominal: int, output_stride: int, pads_by_size: bool) -> tup
         # A 1×1 kernel has nothing to spread, but TensorFlow would still rearrange the whole map for its rate.
         spread = rate if max(config["kernel_size"]) > 1 else 1
         config["dilation_rate"] = (spread, spread)
+    elif isinstance(layer, layers.BatchNormalization):
+        return BatchNormalization, config
     return type(layer), config

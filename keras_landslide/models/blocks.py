@@ -2,6 +2,8 @@
 
 from keras import layers
 
+from .layers import BatchNormalization
+
 KERAS_MOMENTUM = 0.99
 
 
@@ -28,5 +30,5 @@ def separable_block(x, channels: int, *, rate: int = 1, name: str, momentum: flo
 
 def _normalised_relu(x, name: str, momentum: float | None):
     momentum = KERAS_MOMENTUM if momentum is None else momentum
-    x = layers.BatchNormalization(momentum=momentum, name=f"{name}_bn")(x)
+    x = BatchNormalization(momentum=momentum, name=f"{name}_bn")(x)
     return layers.Activation("relu", name=f"{name}_relu")(x)

@@ -1,0 +1,57 @@
+"""`benchmarks/train_step.py`: what it makes of the times it takes, and one real run at a small size."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+ROW = "pspnet_mobilenet_v2"
+
+
+@pytest.fixture
+def train_step(monkeypatch):
+    """The script as a module, its measurements replaced by numbers: the second round is the faster one."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import train_step
+
+    taken = {"forward": [0.25, 0.2], "frozen": [0.5, 0.4], "unfrozen": [1.0, 0.8]}
+    monkeypatch.setattr(train_step, "seconds", lambda row, work, **_: taken[work].pop(0))
+    steps = [1.6, 2.0]
+
+    def printed(command):
+        assert command[2:] == ["--size", "64", "--batch", "4", "--steps", "5"]
+        return f"yardstick 64 px: forward 0.400 s, training step {steps.pop(0):.3f} s an image"
+
+    monkeypatch.setattr(train_step, "output_of", printed)
+    return train_step
+
+
+def test_best_times_speeds_and_ratios(train_step, monkeypatch, capsys, tmp_path):
+    options = ["--rows", ROW, "--image-size", "64", "--yardstick", "any.py", "--json", str(tmp_path / "step.json")]
+    monkeypatch.setattr(sys, "argv", ["train_step.py", *options])
+    train_step.main()
+    result = json.loads((tmp_path / "step.json").read_text())
+    assert result["rows"][ROW]["seconds_an_image"] == {"forward": 0.2, "frozen": 0.4, "unfrozen": 0.8}
+    assert result["rows"][ROW]["frozen_by_unfrozen"] == pytest.approx(0.5)
+    assert result["yardstick"]["ratio"] == pytest.approx({"forward": 0.5, "unfrozen": 0.5})
+    assert [times["yardstick"]["unfrozen"] for times in result["every_round"]] == [1.6, 2.0]
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{ROW} "))
+    assert line.split()[1:3] == ["2.4", "M"]
+    assert line.split()[-4:] == ["5.00", "2.50", "1.25", "0.50"]
+
+
+@pytest.mark.slow  # processes that each compile a network
+def test_a_real_run(tmp_path):
+    command = [sys.executable, str(BENCHMARKS / "train_step.py"), "--rows", ROW, "--image-size", "64", "--batch", "2"]
+    command += ["--steps", "1", "--rounds", "1", "--json", str(tmp_path / "step.json")]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    times = json.loads((tmp_path / "step.json").read_text())["rows"][ROW]["seconds_an_image"]
+    assert 0 < times["forward"] < times["unfrozen"]
+
+
+def environment() -> dict[str, str]:
+    return {"PYTHONPATH": str(BENCHMARKS.parent), "PATH": "/usr/bin:/bin"}
