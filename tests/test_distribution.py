@@ -186,18 +186,20 @@ def narrow(scenes, tmp_path) -> Path:
 
 
 def difference(one: Path, other: Path) -> float:
-    lines = zip(read_history(one), read_history(other), strict=False)
+    lines = zip(read_history(one), read_history(other), strict=True)
     return max(abs(a[name] - b[name]) for a, b in lines for name in NUMBERS)
 
 
-@pytest.mark.slow  # four processes, each compiling a network
+@pytest.mark.slow  # three processes, each compiling a network
 def test_two_processes_train_what_one_would(narrow, tmp_path):
-    one, two, other = tmp_path / "one", tmp_path / "two", tmp_path / "other"
-    for out, processes, more in ((one, 1, ()), (two, 2, ()), (other, 1, ("--seed", "1", "--unfrozen-epochs", "0"))):
-        for done in run_together(CLI, "train", "--data", narrow, "--out", out, *TINY, *more, processes=processes):
+    one, two = tmp_path / "one", tmp_path / "two"
+    for out, processes in ((one, 1), (two, 2)):
+        for done in run_together(CLI, "train", "--data", narrow, "--out", out, *TINY, processes=processes):
             assert done.returncode == 0, done.stderr
-    assert [line["phase"] for line in read_history(two)] == ["frozen", "unfrozen"]
-    assert difference(two, one) < AGREE < 100 * AGREE < difference(two, other)
+    frozen, unfrozen = read_history(two)
+    assert (frozen["phase"], unfrozen["phase"]) == ("frozen", "unfrozen")
+    assert difference(two, one) < AGREE
+    assert min(abs(frozen[name] - unfrozen[name]) for name in NUMBERS) > 10 * AGREE
     scores = [json.loads((folder / "scores.json").read_text())["miou"] for folder in (one, two)]
     assert scores[0] == pytest.approx(scores[1], abs=1e-3)
     ours, theirs = (read_layers(folder / "best.weights.h5") for folder in (two, one))
