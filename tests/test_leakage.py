@@ -95,7 +95,7 @@ def test_quick(bijie, tmp_path):
         assert line[training] == pytest.approx(content[training]["landslide"]["iou"])
     assert "test images, overlapping" in done.stdout
     again = run(SCRIPT, *arguments, "--seed", "1")
-    assert again.returncode == 2 and "finished run with other" in again.stderr
+    assert again.returncode == 2 and "holds a run with other seed" in again.stderr
 
 
 def test_quick_never_replaces_a_real_result(leakage, tmp_path, capsys):
