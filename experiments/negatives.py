@@ -2,7 +2,8 @@
 
 The same landslide images, seed and settings, twice; the second training adds images of `non-landslide/image` (of the
 training part, all background) to every epoch. Both are scored on the test part, landslides and ordinary terrain apart.
-Writes results/negatives.json and the two runs in runs/negatives/. A finished run is not trained again.
+Writes results/negatives.json and the two runs in runs/negatives/. A run that was stopped goes on, a finished one is not
+trained again.
 About two and a half hours on two cores with the `cpu` preset, not run in full yet; a quarter of an hour in its short
 form, whose scores stand in results/negatives.json.
 
