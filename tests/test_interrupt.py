@@ -9,6 +9,14 @@ import pytest
 from keras_landslide.interrupt import ControlC
 
 
+@pytest.fixture(autouse=True)
+def usual_handler():
+    """Python's own, also where these tests run in the background, whose shell has Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class PressesControlC:
     """A loss that presses Ctrl-C when Keras turns it into a number, where Keras excepts everything."""
 
