@@ -71,7 +71,6 @@ class Devices:
     `prepare` makes a new model's batch normalisation take its statistics over the whole batch.
     """
 
-    count: int
     scope: Callable
     sum_replicas: Callable
     prepare: Callable[[keras.Model], None]
@@ -80,13 +79,13 @@ class Devices:
 def devices(count: int) -> Devices:
     """One device as it is, or several under `tf.distribute.MirroredStrategy`, each with its share of every batch."""
     if count == 1:
-        return Devices(1, contextlib.nullcontext, lambda value: value, lambda model: None)
+        return Devices(contextlib.nullcontext, lambda value: value, lambda model: None)
     import tensorflow as tf
 
     # TensorFlow's own choice, collective operations, mixes up the sums of two processors of one machine.
     across = None if _physical("GPU") else tf.distribute.ReductionToOneDevice()
     strategy = tf.distribute.MirroredStrategy(_logical_devices()[:count], cross_device_ops=across)
-    return Devices(count, strategy.scope, _sum_replicas, _synchronise)
+    return Devices(strategy.scope, _sum_replicas, _synchronise)
 
 
 def _sum_replicas(value):

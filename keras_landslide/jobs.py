@@ -85,8 +85,8 @@ def _told_how_to_resume(folder: Path, report: Callable[[str], None]) -> Iterator
 
 def _train_seeds(job: Job, *, resume: bool, report, **options) -> list[Run]:
     plan = {"seeds": list(job.seeds), "settings": job.settings.to_json(), "data": job.source.to_json()}
-    if not resume:
-        write_json(job.out / SEEDS_FILE, plan)
+    if not resume:  # written when the first run begins, so that a mistake in data or weights leaves nothing behind
+        options["before_training"] = lambda *_: write_json(job.out / SEEDS_FILE, plan)
     runs = []
     for seed in job.seeds:
         settings = dataclasses.replace(job.settings, seed=seed)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 from pathlib import Path
 
 import keras
@@ -37,6 +38,11 @@ class Run:
         return self.folder / "last" / "checkpoint.npz"
 
     @property
+    def tensorboard(self) -> Path:
+        """The folder of TensorBoard's logs, where they are asked for."""
+        return self.folder / "tensorboard"
+
+    @property
     def curves(self) -> Path:
         return self.folder / "curves.png"
 
@@ -60,6 +66,7 @@ class Run:
             self.folder / "history.csv",
         ):
             path.unlink(missing_ok=True)
+        shutil.rmtree(self.tensorboard, ignore_errors=True)
         write_json(self.folder / "settings.json", content)
 
     def is_finished(self) -> bool:

@@ -281,7 +281,7 @@ class _Fit:
             early_stopping = EarlyStopping(monitor, settings.patience, interrupted)
             watching.append(early_stopping)
         if self.tensorboard:
-            watching.append(keras.callbacks.TensorBoard(str(self.run.folder / "tensorboard"), write_graph=False))
+            watching.append(keras.callbacks.TensorBoard(str(self.run.tensorboard), write_graph=False))
         return [*watching, Record(phase, self.run, self.report, early_stopping)]
 
 

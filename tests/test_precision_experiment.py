@@ -30,7 +30,7 @@ def test_both_precisions_are_compared_on_the_same_images():
 
 @pytest.mark.slow
 def test_quick(bijie, tmp_path):
-    """Three epochs of eight images in both: where the processor has to emulate bfloat16, this takes a minute."""
+    """Two epochs of a few images in both: where the processor has to emulate bfloat16, this takes a minute."""
     script, out = ROOT / "experiments" / "precision.py", tmp_path / "run"
     done = run(script, "--quick", "--data", bijie, "--out", out, "--results", tmp_path / "results")
     assert done.returncode == 0, done.stderr

@@ -348,11 +348,17 @@ def test_seeds_are_run_one_by_one_and_summed_up(scenes, tmp_path, monkeypatch, c
     assert history(out / "seed_3") == history(tmp_path / "alone")
 
 
+def test_seeds_on_data_that_is_not_there_leave_nothing_behind(fails, tmp_path):
+    assert "no such folder" in fails(*command(tmp_path / "nowhere", tmp_path / "out", "--seeds", "0", "1"))
+    assert not (tmp_path / "out").exists()
+
+
 def test_tensorboard_shows_the_history(split, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.util import tensor_util
 
-    training.train(SETTINGS, split, tmp_path / "run", tensorboard=True)
+    for settings in (dataclasses.replace(SETTINGS, seed=1), SETTINGS):  # of the run that was replaced nothing is left
+        training.train(settings, split, tmp_path / "run", tensorboard=True, overwrite=True)
     lines = read_history(tmp_path / "run")
     for part, name in (("train", "loss"), ("validation", "val_miou")):
         events = EventAccumulator(str(tmp_path / "run" / "tensorboard" / part))

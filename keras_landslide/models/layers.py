@@ -131,9 +131,9 @@ class DilatedMaxPooling(keras.layers.Layer):
 class BatchNormalization(keras.layers.BatchNormalization):
     """Keras' batch normalisation, `(N, H, W, C)` to the same shape; trained on a processor by TensorFlow, a faster one.
 
-    TensorFlow differentiates Keras' formula operation by operation, reading and writing the map some twenty times: two
-    fifths of a training step of MobileNetV2. Here the gradient is the formula that one finds on paper. Everything else
-    is left to Keras: inference, other backends, GPUs, statistics over several devices.
+    TensorFlow differentiates Keras' formula operation by operation, reading and writing the map again and again.
+    Here the gradient is the formula that one finds on paper. Everything else is left to Keras: inference, other
+    backends, GPUs, statistics over several devices.
 
     It has Keras' name because weights files are keyed by the class's name.
     """
