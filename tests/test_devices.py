@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from keras_landslide.io import read_json
 from keras_landslide.runs import read_history
@@ -107,6 +108,7 @@ def difference(kind: str, found, expected) -> float:
     return float(np.linalg.norm(one - other) / np.linalg.norm(other))
 
 
+@pytest.mark.slow  # a process that compiles a network four times
 def test_a_step_on_two_devices_is_that_of_one(tmp_path):
     program(ONE_STEP, tmp_path)
     made = {name: np.load(tmp_path / f"{name}.npz") for name in ("one", "two", "unsynchronised", "local_sums")}
@@ -118,6 +120,7 @@ def test_a_step_on_two_devices_is_that_of_one(tmp_path):
     assert difference("scores", made["local_sums"], one) > 1e-2
 
 
+@pytest.mark.slow  # two trainings
 def test_a_whole_run_on_two_devices_is_that_of_one(scenes, tmp_path):
     program(WHOLE_RUN, tmp_path, "train", "--data", scenes, *FLAGS)
     one, both = (read_history(tmp_path / name) for name in ("one", "all"))
