@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--allocator", choices=("kept", "default"), default="kept", help="what becomes of freed memory")
+    parser.add_argument("--batch-normalization", choices=("own", "keras"), default="own", help="whose gradient")
     options = parser.parse_args()
     call = work(options)
     times = []
@@ -61,10 +62,13 @@ def work(options: argparse.Namespace):
     from keras_landslide.memory import keep_freed_memory
     from keras_landslide.metrics import MeanIoU
     from keras_landslide.models import build_model
+    from keras_landslide.models.layers import BatchNormalization
     from keras_landslide.paper import row
 
     if options.allocator == "kept":
         keep_freed_memory()
+    if options.batch_normalization == "keras":
+        BatchNormalization.call = keras.layers.BatchNormalization.call
     keras.config.set_dtype_policy(options.precision)
     chosen, shape = row(options.row), (options.image_size, options.image_size, 3)
     model = build_model(

@@ -7,8 +7,8 @@ Prints for each row parameters, multiply-adds of an image, images a second of a 
 the backbone frozen and of one without, and the time of the frozen step by that of the other. Each measurement is a
 process of its own; a round takes all of them in turn, and each counts with the median of its steps in its best round.
 With a yardstick (a script that prints "forward 0.1 s, training step 0.5 s an image" and takes --size, --batch,
---precision and --steps) PSPNet (MobileNetV2) is timed beside it in every round, and the ratio printed. The yardstick is
-always in float32.
+--precision and --steps) PSPNet (MobileNetV2) is timed beside it in every round, and the ratio printed; its step also without
+each of the two things that make it faster, and without both. The yardstick is always in float32.
 """
 
 import argparse
@@ -27,17 +27,24 @@ from keras_landslide.paper import INPUT_SIZE, TABLE_5, row
 
 YARDSTICK = Path(__file__).parents[2] / "shared" / "yardstick.py"
 YARDSTICK_ROW = "pspnet_mobilenet_v2"
-Times = dict[str, dict[str, float]]  # seconds an image by row, or "yardstick", and work
+LEFT_OUT = {
+    "freed memory not kept": {"allocator": "default"},
+    "batch normalisation of Keras": {"batch_normalization": "keras"},
+    "both": {"allocator": "default", "batch_normalization": "keras"},
+}
+Times = dict[str, dict[str, float]]  # seconds an image by row, "yardstick" or what is left out, and by work
 
 
 def one_round(options: argparse.Namespace) -> Times:
     """Every measurement once, the yardstick beside its row."""
     times: Times = {}
     for name in options.rows:
-        chosen = {"row": name, "image_size": options.image_size, "batch": options.batch, "steps": options.steps}
-        times[name] = {work: seconds(**chosen, work=work, precision=options.precision) for work in WORK}
+        chosen = {key: getattr(options, key) for key in ("image_size", "batch", "steps", "precision")}
+        times[name] = {work: seconds(**chosen, row=name, work=work) for work in WORK}
         if name == YARDSTICK_ROW and options.yardstick:
             times["yardstick"] = yardstick_seconds(options)
+            for left_out, how in LEFT_OUT.items():
+                times[left_out] = {"unfrozen": seconds(**chosen, row=name, work="unfrozen", **how)}
     return times
 
 
@@ -71,8 +78,12 @@ def measured(options: argparse.Namespace) -> dict:
     settings = {key: getattr(options, key) for key in ("image_size", "batch", "steps", "rounds", "precision")}
     result = {**settings, "cores": os.cpu_count(), "rows": rows}
     if "yardstick" in best:
-        ratios = {work: best[YARDSTICK_ROW][work] / best["yardstick"][work] for work in best["yardstick"]}
-        result["yardstick"] = {"seconds_an_image": best["yardstick"], "ratio": ratios}
+        yardstick = best["yardstick"]
+        result["yardstick"] = {
+            "seconds_an_image": yardstick,
+            "ratio": {work: best[YARDSTICK_ROW][work] / yardstick[work] for work in yardstick},
+            "ratio_without": {name: best[name]["unfrozen"] / yardstick["unfrozen"] for name in LEFT_OUT},
+        }
     return {**result, "every_round": rounds}
 
 
@@ -95,6 +106,8 @@ def report(result: dict) -> None:
             f"yardstick: forward {times['forward']:.3f} s, training step {times['unfrozen']:.3f} s an image; "
             f"{YARDSTICK_ROW} takes {ratio['forward']:.2f} and {ratio['unfrozen']:.2f} of its time"
         )
+        for name, without in result["yardstick"]["ratio_without"].items():
+            print(f"  {name}: {without:.2f}")
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """`benchmarks/train_step.py`: what it makes of the times it takes, and one real run at a small size."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -18,7 +19,13 @@ def train_step(monkeypatch):
     import train_step
 
     taken = {"forward": [0.25, 0.2], "frozen": [0.5, 0.4], "unfrozen": [1.0, 0.8]}
-    monkeypatch.setattr(train_step, "seconds", lambda row, work, **_: taken[work].pop(0))
+    left_out = {("default", "own"): [1.3, 1.2], ("kept", "keras"): [1.0, 1.1], ("default", "keras"): [1.6, 1.4]}
+
+    def taken_for(row, work, allocator="kept", batch_normalization="own", **_):
+        times = left_out.get((allocator, batch_normalization), taken[work])
+        return times.pop(0)
+
+    monkeypatch.setattr(train_step, "seconds", taken_for)
     steps = [1.6, 2.0]
 
     def printed(command):
@@ -37,6 +44,7 @@ def test_best_times_speeds_and_ratios(train_step, monkeypatch, capsys, tmp_path)
     assert result["rows"][ROW]["seconds_an_image"] == {"forward": 0.2, "frozen": 0.4, "unfrozen": 0.8}
     assert result["rows"][ROW]["frozen_by_unfrozen"] == pytest.approx(0.5)
     assert result["yardstick"]["ratio"] == pytest.approx({"forward": 0.5, "unfrozen": 0.5})
+    assert list(result["yardstick"]["ratio_without"].values()) == pytest.approx([1.2 / 1.6, 1.0 / 1.6, 1.4 / 1.6])
     assert [times["yardstick"]["unfrozen"] for times in result["every_round"]] == [1.6, 2.0]
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{ROW} "))
     assert line.split()[1:3] == ["2.4", "M"]
@@ -51,6 +59,24 @@ def test_a_real_run(tmp_path):
     assert done.returncode == 0, done.stderr
     times = json.loads((tmp_path / "step.json").read_text())["rows"][ROW]["seconds_an_image"]
     assert 0 < times["forward"] < times["unfrozen"]
+
+
+@pytest.mark.slow  # traces a network
+def test_whose_batch_normalisation_is_timed(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import one_measurement
+
+    from keras_landslide.models import layers
+
+    monkeypatch.setattr(layers, "_batch_normalised", lambda *_: pytest.fail("ours is called"))
+    monkeypatch.setattr(layers.BatchNormalization, "call", layers.BatchNormalization.call)  # put back at the end
+    options = argparse.Namespace(row=ROW, work="unfrozen", image_size=64, output_stride=16, batch=1)
+    options.precision, options.allocator = "float32", "kept"
+    options.batch_normalization = "own"
+    with pytest.raises(pytest.fail.Exception, match="ours is called"):
+        one_measurement.work(options)()
+    options.batch_normalization = "keras"
+    one_measurement.work(options)()
 
 
 def environment() -> dict[str, str]:
