@@ -7,8 +7,8 @@ Prints for each row parameters, multiply-adds of an image, images a second of a 
 the backbone frozen and of one without, and the time of the frozen step by that of the other. Each measurement is a
 process of its own; a round takes all of them in turn, and each counts with the median of its steps in its best round.
 With a yardstick (a script that prints "forward 0.1 s, training step 0.5 s an image" and takes --size, --batch,
---precision and --steps) PSPNet (MobileNetV2) is timed beside it in every round, and the ratio printed; its step also without
-each of the two things that make it faster, and without both. The yardstick is always in float32.
+--precision and --steps) PSPNet (MobileNetV2) is timed beside it in every round, and the ratio printed; its step also
+without each of the two things that make it faster, and without both. The yardstick is always in float32.
 """
 
 import argparse
