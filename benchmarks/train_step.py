@@ -21,7 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from one_measurement import WORK, output_of, seconds
 
-from keras_landslide.io import json_text, write_text
+from keras_landslide.io import json_text, progress, write_text
 from keras_landslide.models.describe import row_cost
 from keras_landslide.paper import INPUT_SIZE, TABLE_5, row
 
@@ -35,17 +35,29 @@ LEFT_OUT = {
 Times = dict[str, dict[str, float]]  # seconds an image by row, "yardstick" or what is left out, and by work
 
 
-def one_round(options: argparse.Namespace) -> Times:
-    """Every measurement once, the yardstick beside its row."""
+def one_round(options: argparse.Namespace, bar) -> Times:
+    """Every measurement once."""
+    chosen = {key: getattr(options, key) for key in ("image_size", "batch", "steps", "precision")}
     times: Times = {}
-    for name in options.rows:
-        chosen = {key: getattr(options, key) for key in ("image_size", "batch", "steps", "precision")}
-        times[name] = {work: seconds(**chosen, row=name, work=work) for work in WORK}
-        if name == YARDSTICK_ROW and options.yardstick:
-            times["yardstick"] = yardstick_seconds(options)
-            for left_out, how in LEFT_OUT.items():
-                times[left_out] = {"unfrozen": seconds(**chosen, row=name, work="unfrozen", **how)}
+    for name, work, how in plan(options):
+        bar.set_description(f"{name}, {work}")
+        if name == "yardstick":
+            times[name] = yardstick_seconds(options)
+        else:
+            times.setdefault(name, {})[work] = seconds(**chosen, work=work, **how)
+        bar.update()
     return times
+
+
+def plan(options: argparse.Namespace) -> list[tuple[str, str, dict[str, str]]]:
+    """The measurements of a round: whose, of which work, how; the yardstick beside its row."""
+    measurements = []
+    for name in options.rows:
+        measurements += [(name, work, {"row": name}) for work in WORK]
+        if name == YARDSTICK_ROW and options.yardstick:
+            measurements.append(("yardstick", "all", {}))
+            measurements += [(left_out, "unfrozen", {"row": name, **how}) for left_out, how in LEFT_OUT.items()]
+    return measurements
 
 
 def yardstick_seconds(options: argparse.Namespace) -> dict[str, float]:
@@ -63,7 +75,8 @@ def best_of(rounds: list[Times]) -> Times:
 
 def measured(options: argparse.Namespace) -> dict:
     """What `--json` writes: settings, cost and best times of each row, ratios to the yardstick, and every round."""
-    rounds = [one_round(options) for _ in range(options.rounds)]
+    with progress(options.rounds * len(plan(options)), "", unit="measurement") as bar:
+        rounds = [one_round(options, bar) for _ in range(options.rounds)]
     best = best_of(rounds)
     rows = {}
     for name in options.rows:
@@ -122,6 +135,8 @@ def main() -> None:
     parser.add_argument("--yardstick", type=Path, default=YARDSTICK if YARDSTICK.is_file() else None, metavar="PATH")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured")
     options = parser.parse_args()
+    if options.yardstick and not options.yardstick.is_file():
+        parser.error(f"--yardstick: there is no file {options.yardstick}")
     result = measured(options)
     report(result)
     if options.json:

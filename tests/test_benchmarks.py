@@ -37,7 +37,7 @@ def train_step(monkeypatch):
 
 
 def test_best_times_speeds_and_ratios(train_step, monkeypatch, capsys, tmp_path):
-    options = ["--rows", ROW, "--image-size", "64", "--yardstick", "any.py", "--json", str(tmp_path / "step.json")]
+    options = ["--rows", ROW, "--image-size", "64", "--yardstick", __file__, "--json", str(tmp_path / "step.json")]
     monkeypatch.setattr(sys, "argv", ["train_step.py", *options])
     train_step.main()
     result = json.loads((tmp_path / "step.json").read_text())
@@ -49,6 +49,14 @@ def test_best_times_speeds_and_ratios(train_step, monkeypatch, capsys, tmp_path)
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{ROW} "))
     assert line.split()[1:3] == ["2.4", "M"]
     assert line.split()[-4:] == ["5.00", "2.50", "1.25", "0.50"]
+
+
+def test_a_yardstick_that_is_not_there_is_said_before_anything_is_timed(train_step, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["train_step.py", "--yardstick", "gone.py"])
+    with pytest.raises(SystemExit) as end:
+        train_step.main()
+    assert end.value.code == 2
+    assert "there is no file gone.py" in capsys.readouterr().err
 
 
 @pytest.mark.slow  # processes that each compile a network
