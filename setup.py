@@ -42,6 +42,7 @@ setup(
         "tensorboard": TENSORBOARD,
         # every ruff formats a little differently
         "test": [
+            "filelock>=3",
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff==0.17.6",

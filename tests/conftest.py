@@ -7,6 +7,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from keras_landslide.cli import main
@@ -113,13 +114,23 @@ TINY = (
 
 
 @pytest.fixture(scope="session")
-def tiny_run(scenes, tmp_path_factory) -> Path:
-    """The folder of a run trained through the command line in both phases, with 3 negatives; only for reading."""
-    out = tmp_path_factory.mktemp("runs") / "tiny"
+def tiny_run(scenes, tmp_path_factory, worker_id) -> Path:
+    """The folder of a run trained through the command line in both phases, with 3 negatives; only for reading.
+
+    The workers share it: whoever comes first trains, the others wait.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    out = (shared if worker_id == "master" else shared.parent) / "tiny_run"
+    with FileLock(f"{out}.lock"):
+        if not out.exists():
+            _train_tiny(scenes, out)
+    return out
+
+
+def _train_tiny(scenes: Path, out: Path) -> None:
     arguments = ["train", "--experiment", "pspnet_mobilenet_v2", "--data", str(scenes), "--out", str(out), *TINY]
     arguments += ["--negatives", "3"]
     assert main(arguments) == 0
-    return out
 
 
 @pytest.fixture

@@ -199,6 +199,7 @@ def test_early_stopping_remembers_across_an_interruption(split, tmp_path, monkey
     assert [line["epoch"] for line in read_history(tmp_path / "run")] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_a_phase_that_was_stopped_early_is_not_gone_on_with(split, tmp_path, monkeypatch):
     settings = dataclasses.replace(SETTINGS, frozen_epochs=6, unfrozen_epochs=2)
     scripted(monkeypatch, [0.5, 0.4, 0.3, 0.5, 0.6])
