@@ -1,4 +1,4 @@
-"""The two phases: early stopping, seeds, resuming, a full disk, and how the machine computes; on a small network."""
+"""The two phases: early stopping, seeds, resuming, a full disk, precision; on a small network."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_landslide import callbacks, compute, training
+from keras_landslide import callbacks, training
 from keras_landslide.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from keras_landslide.cli import main
 from keras_landslide.data.folder import find_samples
@@ -381,31 +381,16 @@ def test_precision_is_that_of_the_arithmetic_alone(monkeypatch):
     assert keras.config.dtype_policy().name == "float32"
 
 
-@pytest.mark.parametrize(
-    ("backbone", "flags", "precision"),
-    [
-        ("mobilenet_v2", {"avx512_bf16", "avx2"}, "mixed_bfloat16"),
-        ("resnet50", {"amx_bf16"}, "mixed_bfloat16"),
-        ("xception", {"avx512_bf16"}, "float32"),
-        ("mobilenet_v2", {"avx2", "avx512f"}, "float32"),
-    ],
-)
-def test_auto_takes_bfloat16_where_it_gains(monkeypatch, backbone, flags, precision):
-    monkeypatch.setattr(compute, "processor_flags", lambda: flags)
-    assert compute.resolved(Settings(backbone=backbone, precision="auto")).precision == precision
-    assert compute.resolved(Settings(backbone=backbone)).precision == "float32"
-
-
-def test_auto_compiles_on_a_gpu_and_not_on_tensorflows_processor(monkeypatch):
-    assert compute.resolved(SETTINGS).jit == "off"
-    monkeypatch.setattr(compute, "_physical", lambda kind: ["a GPU"])
-    assert compute.resolved(SETTINGS).jit == "on"
-    assert compute.resolved(dataclasses.replace(SETTINGS, jit="off")).jit == "off"
-
-
-def test_devices_that_are_not_there(split):
-    with pytest.raises(LandslideError, match="--devices 3 is not possible: this machine has 1; give that or all"):
-        compute.resolved(dataclasses.replace(SETTINGS, devices=3))
-    assert compute.resolved(dataclasses.replace(SETTINGS, devices="all")).devices == 1
-    with pytest.raises(LandslideError, match="--devices 0 is not possible; give a number of 1 or more, or all"):
-        dataclasses.replace(SETTINGS, devices=0)
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_trains_alike_and_goes_on_where_it_was_stopped(split, whole, tmp_path, monkeypatch, precision):
+    settings = dataclasses.replace(SETTINGS, precision=precision)
+    training.train(settings, split, tmp_path / "half")
+    losses, expected = ([line["loss"] for line in history(folder)] for folder in (tmp_path / "half", whole))
+    assert losses != expected
+    np.testing.assert_allclose(losses, expected, atol=0.03)
+    interrupt_at(monkeypatch, 4, 1)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(settings, split, tmp_path / "stopped")
+    training.train(settings, split, tmp_path / "stopped", resume=True)
+    assert history(tmp_path / "stopped") == history(tmp_path / "half")
