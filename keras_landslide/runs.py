@@ -99,13 +99,11 @@ class Run:
     def end_epoch(self, model: keras.Model, line: dict, state: dict, arrays: dict) -> None:
         """Add a line to the history and write weights and checkpoint, each file complete before it takes its name.
 
-        The checkpoint comes last: a run killed before it does this epoch again and writes the same files.
+        A run killed before the checkpoint is there does this epoch again. The best weights come after it, because the
+        next phase starts from them: they must not be of an epoch that the checkpoint does not know.
         """
         self.history.append(line)
-        described = {**self.description, "scores": {**line}}
-        if self.best is line:
-            save_weights(model, self.best_weights, described)
-        save_weights(model, self.last_weights, described)
+        save_weights(model, self.last_weights, self._described(line))
         table = io.StringIO()
         writer = csv.DictWriter(table, fieldnames=list(line), lineterminator="\n")
         writer.writeheader()
@@ -113,6 +111,15 @@ class Run:
         write_text(self.folder / "history.csv", table.getvalue())
         state = {**state, "description": self.description, "history": self.history}
         write_checkpoint(self.checkpoint, Checkpoint(state, arrays))
+        self.keep_if_best(model)
+
+    def keep_if_best(self, model: keras.Model) -> None:
+        """Write the best weights if `model`, which is as the last epoch left it, has the highest validation mIoU."""
+        if self.best is self.history[-1]:
+            save_weights(model, self.best_weights, self._described(self.best))
+
+    def _described(self, line: dict) -> dict:
+        return {**self.description, "scores": {**line}}
 
     def finish(self) -> None:
         """Remove what only an unfinished run needs."""

@@ -208,6 +208,7 @@ class _Fit:
             interrupted = checkpoint if checkpoint and checkpoint.state["phase"] == phase.name else None
             if checkpoint:
                 restore(self.model.variables, checkpoint.arrays["model"])
+                self.run.keep_if_best(self.model)  # the run may have been killed before it was written
             if self.run.history and not interrupted:
                 load_weights(self.model, self.run.best_weights)
             self.phase(phase, interrupted)

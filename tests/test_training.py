@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_landslide import callbacks, training
+from keras_landslide import callbacks, runs, training
 from keras_landslide.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from keras_landslide.cli import main
 from keras_landslide.data.folder import find_samples
@@ -140,6 +140,38 @@ def test_an_interrupted_run_ends_like_one_that_was_not(split, whole, tmp_path, m
         assert_equal_weights(out / name, whole / name)
     assert read_description(out / "best.weights.h5")["scores"].keys() == read_history(whole)[0].keys()
     assert not (out / "last" / "checkpoint.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("after", "name"),
+    [(3, "checkpoint.npz"), *(pytest.param(after, "best.weights.h5", marks=pytest.mark.slow) for after in (2, 3))],
+)
+def test_a_kill_between_the_files_of_an_epoch_changes_nothing(split, tmp_path, monkeypatch, after, name):
+    """Every epoch is the best so far; the kill comes before a file of the first phase's last epoch or the next one."""
+    usual_line = Run.end_epoch
+
+    def end_epoch(self, model, line, *rest):
+        line["val_miou"] = line["epoch"] / 10
+        usual_line(self, model, line, *rest)
+
+    monkeypatch.setattr(Run, "end_epoch", end_epoch)
+    training.train(SETTINGS, split, tmp_path / "whole")
+    writes = {"checkpoint.npz": "write_checkpoint", "best.weights.h5": "save_weights"}
+    usual_write, written = getattr(runs, writes[name]), []
+
+    def killed(*arguments):
+        written.extend(argument for argument in arguments if getattr(argument, "name", "") == name)
+        if len(written) == after + 1:
+            written.append("never again")
+            raise KeyboardInterrupt
+        usual_write(*arguments)
+
+    monkeypatch.setattr(runs, writes[name], killed)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(SETTINGS, split, tmp_path / "run")
+    training.train(SETTINGS, split, tmp_path / "run", resume=True)
+    assert history(tmp_path / "run") == history(tmp_path / "whole")
+    assert_equal_weights(tmp_path / "run" / "best.weights.h5", tmp_path / "whole" / "best.weights.h5")
 
 
 @pytest.mark.parametrize("forgotten", ["model", "optimizer"])
