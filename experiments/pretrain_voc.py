@@ -30,7 +30,9 @@ def main() -> None:
     parser.add_argument("--preset", default="cpu", help="default: %(default)s")
     parser.add_argument("--backbone-weights", default="imagenet", help="imagenet, none or a file; default: %(default)s")
     parser.add_argument("--out", required=True, help="the run folder")
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier run there")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="start anew; default: go on with a run that was stopped"
+    )
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="a few images, a few epochs, 64 px")
     options = parser.parse_args()
@@ -43,7 +45,8 @@ def pretrain(options: argparse.Namespace) -> None:
     split = load_split(options.data, "voc", classes=settings.classes)
     if options.quick:
         split = few(split)
-    run = train(settings, split, options.out, overwrite=options.overwrite, report=print)
+    go_on = not options.overwrite
+    run = train(settings, split, options.out, overwrite=options.overwrite, resume=go_on, report=print)
     print(f"Best validation mIoU of {settings.classes} classes {run.best['val_miou']:.4f}, scores: {run.scores}")
     print(f"Weights for keras-landslide train --experiment {options.row} --init-weights: {run.best_weights}")
 

@@ -51,11 +51,14 @@ def _resumed_job(options):
     return dataclasses.replace(job, settings=dataclasses.replace(job.settings, **others), source=source)
 
 
+_OF_A_NEW_RUN = (("split", "auto"), ("preset", "paper"), ("labels", "original"), ("overwrite", False))
+
+
 def _check_nothing_else(options) -> None:
     """A run is resumed as it was started; where the data is now and how the machine computes may be told anew."""
     names = [field.name for field in dataclasses.fields(Settings) if field.name not in COMPUTING]
     given = [name for name in (*names, "out", "experiment", "fold", "seeds") if getattr(options, name) is not None]
-    given += [name for name, default in (("split", "auto"), ("preset", "paper")) if getattr(options, name) != default]
+    given += [name for name, default in _OF_A_NEW_RUN if getattr(options, name) != default]
     if given:
         raise LandslideError(
             f"--resume goes on as {options.resume} was started; leave out {', '.join(map(flag, given))}."

@@ -134,7 +134,7 @@ _LEAST = {
     "unfrozen_batch_size": 1, "patience": 1, "samples_per_epoch": 0, "num_workers": 0, "seed": 0,
 }  # fmt: skip
 
-# `cpu` is what two cores do in about an hour on the Bijie images. Its learning rates are ten to twenty times Table 4's,
+# `cpu` is what two cores do in about an hour on the Bijie images. Its learning rates are 10 and 30 times Table 4's,
 # which a short run needs, and at output stride 16 a step costs less than a third of that at 8. Its crops show training
 # everything enlarged, so at prediction a larger input fits what was learnt (docs/measurements.md).
 PRESETS: dict[str, dict] = {

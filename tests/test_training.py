@@ -349,8 +349,9 @@ def test_control_c_says_how_to_go_on_and_resume_needs_no_more(scenes, whole, tmp
 
 
 def test_resume_takes_its_settings_from_the_run(fails, tmp_path):
-    error = fails("train", "--resume", tmp_path, "--image-size", "96", "--split", "paper510", "--out", "x")
-    assert "leave out --image-size, --out, --split" in error
+    others = ["--image-size", "96", "--split", "paper510", "--out", "x", "--labels", "completed", "--overwrite"]
+    error = fails("train", "--resume", tmp_path, *others)
+    assert "leave out --image-size, --out, --split, --labels, --overwrite" in error
     assert f"{tmp_path}: holds no run to resume" in fails("train", "--resume", tmp_path)
 
 
