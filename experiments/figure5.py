@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--split", default="paper510", help="default: %(default)s")
     parser.add_argument("--weights", nargs="+", required=True, help="one column each")
     parser.add_argument("--names", nargs="+", help="image names, one line each")
-    parser.add_argument("--count", type=int, default=4, help="lines without --names; default: %(default)s")
+    parser.add_argument("--count", type=int, default=5, help="lines without --names; default: %(default)s")
     parser.add_argument("--out", default="figure5.png", help="default: %(default)s")
     options = parser.parse_args()
     sys.exit(exit_code(lambda: draw(options)))

@@ -11,7 +11,8 @@ from .errors import LandslideError, exit_code
 from .paper import INPUT_SIZE
 from .settings import AUGMENTATIONS, PRESETS, Settings, flag
 
-SPLIT_NAMES = "auto (the folder's own lists if it is in VOC's form), voc, paper510, random510, bijie770 or county_split"
+BIJIE_SPLIT_NAMES = "paper510, random510, bijie770 or county_split"
+SPLIT_NAMES = f"auto (the folder's own lists if it is in VOC's form), voc, {BIJIE_SPLIT_NAMES}"
 EXAMPLES = {
     "demo": "  keras-landslide demo\n  keras-landslide demo --out elsewhere --overwrite",
     "train": (
@@ -271,8 +272,12 @@ def _add_augment(parsers) -> None:
 
 def _add_prepare(parsers) -> None:
     parser = _add(parsers, "prepare", "report what is in a folder of images and masks, and write a clean copy")
-    parser.add_argument("folder", metavar="FOLDER_OR_ZIP", help="as for train, complete or not, or a zip archive of it")
-    parser.add_argument("--split", metavar="NAME", help=f"the split to report: {SPLIT_NAMES}")
+    parser.add_argument(
+        "folder",
+        metavar="FOLDER_OR_ZIP",
+        help="landslide/image and landslide/mask, or image and mask, complete or not; or a zip archive of it",
+    )
+    parser.add_argument("--split", metavar="NAME", help=f"the split to report: auto, {BIJIE_SPLIT_NAMES}")
     parser.add_argument("--seed", type=int, default=0, help="of the split auto; default: %(default)s")
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     parser.add_argument(

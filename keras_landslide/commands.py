@@ -233,7 +233,7 @@ def prepare(options) -> None:
     if options.out:
         check_out(options.folder, options.out, overwrite=options.overwrite)
     with unpacked(options.folder) as folder:
-        source = find_source(folder)
+        source = find_source(folder, called=options.folder)
         with progress(source.steps, "looking", "step") as bar:
             report = survey(source, options.split, seed=options.seed, on_done=bar.update)
         content = {**report.to_json(options.split), "folder": options.folder}

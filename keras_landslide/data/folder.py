@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -40,6 +41,7 @@ class Sample:
     group: str
     neighbours: tuple[Neighbour, ...] = ()
     listed: str | None = None  # the subset in which the folder's own lists have it (voc.py)
+    remedy: ClassVar[str] = "mend or remove, or write a clean copy with `keras-landslide prepare {folder} --out CLEAN`"
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """The image, `(H, W, 3)` uint8 RGB, and its classes, `(H, W)` uint8.
@@ -189,7 +191,7 @@ def check_samples(
     """
     problems, values = file_problems(samples, on_done, classes=classes)
     if problems:
-        raise bad_files(folder, problems)
+        raise bad_files(folder, problems, samples[0].remedy)
     problem = samples[0].folder_problem(values) if samples else None
     if problem:
         raise LandslideError(f"{folder}: {problem}")
@@ -250,8 +252,7 @@ def first_values(values: Sequence[int]) -> str:
     return ", ".join(map(str, values[:6])) + (", …" if len(values) > 6 else "")
 
 
-def bad_files(folder: Path | str, problems: list[str]) -> LandslideError:
-    """The one error for all unusable files of a folder; it names the command that reports and mends."""
+def bad_files(folder: Path | str, problems: list[str], remedy: str = Sample.remedy) -> LandslideError:
+    """The one error for all unusable files of a folder, with what to do about them."""
     count = f"{len(problems)} file{'s' if len(problems) > 1 else ''}"
-    remedy = f"mend or remove, or write a clean copy with `keras-landslide prepare {folder} --out CLEAN`"
-    return LandslideError(f"{folder}: {count} cannot be used; {remedy}:", files=problems)
+    return LandslideError(f"{folder}: {count} cannot be used; {remedy.format(folder=folder)}:", files=problems)

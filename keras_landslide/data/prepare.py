@@ -17,6 +17,7 @@ from .folder import Sample, images_in, size_mismatch
 from .masks import read_mask
 from .overlaps import Overlap, find_overlaps, overlap_groups, shared_ground
 from .splits import BIJIE_SPLITS, SPLITS, SUBSETS, Split, bijie_table, split_samples
+from .voc import voc_root
 
 REPORT_NAME = "prepare.json"  # in a clean copy: what was found where it came from
 
@@ -118,16 +119,23 @@ class Survey:
         }
 
 
-def find_source(folder: Path | str) -> Source:
-    """List the files of a folder in either layout; masks may be missing. Raises `LandslideError` for another layout."""
-    folder = Path(folder)
+def find_source(folder: Path | str, called: Path | str | None = None) -> Source:
+    """List the files of a folder in either layout; masks may be missing. Raises `LandslideError` for another layout.
+
+    `called` is what an error calls the folder: the archive that was unpacked there.
+    """
+    folder, called = Path(folder), called or folder
     if not folder.is_dir():
-        raise LandslideError(f"{folder}: no such folder or zip archive; give the folder of the data set.")
+        raise LandslideError(f"{called}: no such folder or zip archive; give the folder of the data set.")
     roots = [root for root in (folder / "landslide", folder) if (root / "image").is_dir()]
     negatives = folder / "non-landslide" / "image"
     if not roots and not negatives.is_dir():
+        if voc_root(folder):
+            raise LandslideError(
+                f"{called}: is in VOC's form, which train and evaluate check; prepare reads image/ and mask/."
+            )
         raise LandslideError(
-            f"{folder}: has neither landslide/image nor non-landslide/image (as Bijie is distributed) nor image."
+            f"{called}: has neither landslide/image nor non-landslide/image (as Bijie is distributed) nor image."
         )
     images, masks = ([path / kind for path in roots[:1]] for kind in ("image", "mask"))
     found = [[file for path in paths if path.is_dir() for file in images_in(path)] for paths in (images, masks)]

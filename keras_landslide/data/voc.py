@@ -24,6 +24,7 @@ https://doi.org/10.1007/s11263-014-0733-5. Home: http://host.robots.ox.ac.uk/pas
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -44,6 +45,8 @@ ROOTS = (Path("."), Path("VOC2012"), Path("VOCdevkit/VOC2012"))
 @dataclass(frozen=True)
 class VocSample(Sample):
     """A sample whose mask holds class numbers, and 255 for pixels to ignore."""
+
+    remedy: ClassVar[str] = f"mend or remove, with their names in {LISTS}"  # prepare does not read this form
 
     def stored(self, mask: Path) -> np.ndarray:
         return class_numbers(mask)
@@ -89,7 +92,7 @@ def voc_samples(root: Path) -> list[Sample]:
         problems += [f"{source} has no image in {root / IMAGES}"] if name not in images else []
         problems += [f"{source} has no mask in {root / MASKS}"] if name not in masks else []
     if problems:
-        raise bad_files(root, problems)
+        raise bad_files(root, problems, VocSample.remedy)
     if not listed:
         raise LandslideError(f"{root}: holds no samples; put masks into {MASKS} and their names into {LISTS}.")
     return [VocSample(name, images[name], masks[name], name, listed=listed[name]) for name in sorted(listed)]

@@ -229,6 +229,11 @@ def test_a_split_of_other_images_and_mistakes(good, report, tmp_path, fails):
     (tmp_path / "x.txt").write_text("hello")
     assert "not a zip archive" in fails("prepare", tmp_path / "x.txt")
     assert "has neither landslide/image" in fails("prepare", tmp_path)
+    shutil.make_archive(str(tmp_path / "images"), "zip", good / "landslide" / "image")
+    assert f"{tmp_path / 'images.zip'}: has neither landslide/image" in fails("prepare", tmp_path / "images.zip")
+    (tmp_path / "VOC2012/JPEGImages").mkdir(parents=True)
+    (tmp_path / "VOC2012/SegmentationClass").mkdir()
+    assert "is in VOC's form" in fails("prepare", tmp_path)
 
 
 @pytest.mark.slow
