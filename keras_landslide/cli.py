@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from . import commands
 from .errors import LandslideError, exit_code
 from .paper import INPUT_SIZE
-from .settings import AUGMENTATIONS, PRESETS, Settings, flag
+from .settings import AUGMENTATIONS, MAX_SEED, PRESETS, Settings, flag
 
 BIJIE_SPLIT_NAMES = "paper510, random510, bijie770 or county_split"
 SPLIT_NAMES = f"auto (the folder's own lists if it is in VOC's form), voc, {BIJIE_SPLIT_NAMES}"
@@ -113,7 +113,7 @@ def _add(parsers, name: str, text: str) -> argparse.ArgumentParser:
 def _add_demo(parsers) -> None:
     parser = _add(parsers, "demo", "the main job on built-in synthetic scenes, three to five minutes on two cores")
     parser.add_argument("--out", default="keras-landslide-demo", metavar="FOLDER", help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="of the scenes and the training; default: %(default)s")
+    parser.add_argument("--seed", type=_seed, default=0, help="of the scenes and the training; default: %(default)s")
     parser.add_argument("--overwrite", action="store_true", help="replace the results of an earlier demo")
 
 
@@ -181,6 +181,12 @@ _READ_AS = {int: int, float: float, float | None: _number_or_none, int | str: _c
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not possible; give 1 or more")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) > MAX_SEED:
+        raise argparse.ArgumentTypeError(f"{text} is not possible; give a number from 0 to {MAX_SEED}")
     return int(text)
 
 
@@ -267,7 +273,7 @@ def _add_augment(parsers) -> None:
     parser.add_argument(
         "--image-size", type=int, default=INPUT_SIZE, metavar="N", help="of the sheet's samples; default: %(default)s"
     )
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--seed", type=_seed, default=0, help="default: %(default)s")
 
 
 def _add_prepare(parsers) -> None:
@@ -278,7 +284,7 @@ def _add_prepare(parsers) -> None:
         help="landslide/image and landslide/mask, or image and mask, complete or not; or a zip archive of it",
     )
     parser.add_argument("--split", metavar="NAME", help=f"the split to report: auto, {BIJIE_SPLIT_NAMES}")
-    parser.add_argument("--seed", type=int, default=0, help="of the split auto; default: %(default)s")
+    parser.add_argument("--seed", type=_seed, default=0, help="of the split auto; default: %(default)s")
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     parser.add_argument(
         "--out", metavar="FOLDER", help="write a clean copy that train takes: masks 0/255, bad files left out"

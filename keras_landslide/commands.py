@@ -198,18 +198,22 @@ def export(options) -> None:
 
 
 def augment(options) -> None:
-    from .data.dataset import load_split
-    from .io import check_image_path, free_folder, progress
+    from .data.dataset import labelled, load_split
+    from .data.folder import EXPANDED
+    from .io import check_copy, check_image_path, progress
 
     if not (options.out or options.contact_sheet):
         raise LandslideError("Nothing to do; give --out FOLDER, --contact-sheet FILE or both.")
+    _check_labels(options.labels, LABELS)
     settings = Settings(augmentation=options.augmentation, image_size=options.image_size, seed=options.seed)
     recipe = {"augmentation": settings.augmentation, "seed": settings.seed}
     if options.contact_sheet:
         check_image_path(options.contact_sheet)
     if options.out:
-        free_folder(options.out, overwrite=options.overwrite)
-    samples = load_split(options.data, options.split, fold=options.fold, seed=settings.seed).subset(options.subset)
+        check_copy(options.data, options.out, EXPANDED, overwrite=options.overwrite)
+    split = load_split(options.data, options.split, fold=options.fold, seed=settings.seed)
+    only = dataclasses.replace(split, subsets={options.subset: split.subset(options.subset)})
+    samples = labelled(only, options.labels).subset(options.subset)
     _load_tensorflow()
     from .expansion import contact_sheet, expand
 
@@ -218,20 +222,20 @@ def augment(options) -> None:
         _say(f"Thirty samples as training sees them: {options.contact_sheet}")
     if options.out:
         with progress(options.count, "augmenting") as bar:
-            expand(samples, options.out, options.count, overwrite=options.overwrite, on_done=bar.update, **recipe)
+            expand(samples, options.out, options.count, on_done=bar.update, **recipe)
         _say(f"{options.count} variants of {len(samples)} images: {options.out}")
 
 
 def prepare(options) -> None:
     from .data.archive import unpacked
-    from .data.prepare import check_out, find_source, survey, write_clean_copy
+    from .data.prepare import REPORT_NAME, find_source, survey, write_clean_copy
     from .data.prepare_report import report_lines
-    from .io import check_writable, progress, write_json
+    from .io import check_copy, check_writable, progress, write_json
 
     if options.json:
         check_writable(Path(options.json).parent)
     if options.out:
-        check_out(options.folder, options.out, overwrite=options.overwrite)
+        check_copy(options.folder, options.out, REPORT_NAME, overwrite=options.overwrite)
     with unpacked(options.folder) as folder:
         source = find_source(folder, called=options.folder)
         with progress(source.steps, "looking", "step") as bar:

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 
 from .data.augment import RECIPES, colours, drawn_matrix, draws
-from .data.folder import GROUPS, Sample, groups_table, read_groups
+from .data.folder import EXPANDED, GROUPS, Sample, groups_table
 from .data.pipeline import seed_pair, training_stream
 from .data.voc import VocSample
 from .errors import LandslideError
-from .io import free_folder, write_image, write_text
+from .io import folder_written_beside, write_image, write_json, write_text
 from .prediction import overlay
 
 
@@ -23,7 +23,6 @@ def expand(
     *,
     augmentation: str,
     seed: int = 0,
-    overwrite: bool = False,
     on_done: Callable[[], object] = lambda: None,
 ) -> None:
     """Write `count` variants of `samples` to `out` as `image/NAME_ROUND.png` and `mask/NAME_ROUND.png` (0/255).
@@ -31,26 +30,28 @@ def expand(
     Every sample has the same number of variants, give or take one. They have native size, and corners that a rotation
     opens are filled by reflection of image and mask alike: a mask on disk has no value for ignored pixels, and called
     background they would teach that black is no landslide. `groups.csv` says which samples show the same ground, so
-    that a split of the folder keeps variants of one image together. With `overwrite` an earlier set there is removed.
-    Raises `LandslideError` before anything is written if the folder cannot be used, or the samples have masks of class
-    numbers and ignored pixels.
+    that a split of the folder keeps variants of one image together. The folder appears when it is complete, in place of
+    what was there (see `io.check_copy`). Raises `LandslideError` before anything is written if it cannot be written, or
+    the samples have masks of class numbers and ignored pixels.
     """
     if any(isinstance(sample, VocSample) for sample in samples):
         raise LandslideError(
             "A set in VOC's form cannot be expanded on disk, where masks hold 0 and 255 alone; train on it directly,"
             " with --samples-per-epoch."
         )
-    folder = free_folder(out, overwrite=overwrite)
-    _remove_earlier(folder)
-    chosen = list(_rounds(samples, count, seed))
-    names = [f"{sample.name}_{number}" for number, sample in chosen]
-    # first, so that a set which is cut short is known for what it is
-    write_text(folder / GROUPS, groups_table(zip(names, (sample.group for _, sample in chosen), strict=True)))
-    for place, (name, (_, sample)) in enumerate(zip(names, chosen, strict=True)):
-        image, classes = variant(*sample.read(), augmentation, seed_pair(seed + 1, place))
-        write_image(folder / "image" / f"{name}.png", image)
-        write_image(folder / "mask" / f"{name}.png", classes * 255)
-        on_done()
+    groups = {}
+    with folder_written_beside(out, replace=True) as folder:
+        for place, (number, sample) in enumerate(_rounds(samples, count, seed)):
+            name = f"{sample.name}_{number}"
+            image, classes = variant(*sample.read(), augmentation, seed_pair(seed + 1, place))
+            write_image(folder / "image" / f"{name}.png", image)
+            write_image(folder / "mask" / f"{name}.png", classes * 255)
+            groups[name] = sample.group
+            on_done()
+        write_text(folder / GROUPS, groups_table(groups))
+        write_json(
+            folder / EXPANDED, {"images": len(samples), "variants": count, "augmentation": augmentation, "seed": seed}
+        )
 
 
 def _rounds(samples: Sequence[Sample], count: int, seed: int) -> Iterator[tuple[int, Sample]]:
@@ -58,12 +59,6 @@ def _rounds(samples: Sequence[Sample], count: int, seed: int) -> Iterator[tuple[
     rng = np.random.default_rng(seed)
     rounds = ((number, samples[place]) for number in itertools.count(1) for place in rng.permutation(len(samples)))
     return itertools.islice(rounds, count)
-
-
-def _remove_earlier(folder: Path) -> None:
-    for name in read_groups(folder):
-        for part in ("image", "mask"):
-            (folder / part / f"{name}.png").unlink(missing_ok=True)
 
 
 def variant(image: np.ndarray, classes: np.ndarray, augmentation: str, seed) -> tuple[np.ndarray, np.ndarray]:

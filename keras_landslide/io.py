@@ -216,6 +216,19 @@ def free_folder(path: Path | str, *, overwrite: bool = False) -> Path:
     return path
 
 
+def check_copy(source: Path | str, out: Path | str, made_by: str, *, overwrite: bool = False) -> None:
+    """Check that a folder made from the data in `source` can be written to `out`, which is free or made so before.
+
+    `made_by` is the file in it that says so: nothing else is ever overwritten. Raises `LandslideError` otherwise.
+    """
+    inside, outside = Path(out).resolve(), Path(source).resolve()
+    if inside == outside or inside in outside.parents or outside in inside.parents:
+        raise LandslideError(f"{out}: is in the way of {source} itself; choose another --out.")
+    free_folder(out, overwrite=overwrite)
+    if Path(out).is_dir() and any(Path(out).iterdir()) and not (Path(out) / made_by).is_file():
+        raise LandslideError(f"{out}: holds something else than what was made so before; choose another --out.")
+
+
 def check_image_path(path: Path | str) -> None:
     """Raise `LandslideError` if no image file can be written at `path`; leaves no trace."""
     if Path(path).suffix.lower() not in IMAGE_SUFFIXES:

@@ -11,6 +11,8 @@ AUGMENTATIONS = ("paper", "default", "strong", "none")
 # The paper starts from "the pre-trained weights obtained in the VOC dataset" and does not say which file. None can be
 # shipped here, so every run departs in this point; experiments/pretrain_voc.py makes weights to start from.
 PAPER_INIT_WEIGHTS = "VOC weights, in a file that it does not name"
+PAPER_SAMPLES_PER_EPOCH = 2500  # Table 2 expands the images to so many; here an epoch shows each once unless told
+MAX_SEED = 2**31 - 2  # TensorFlow's seeds are 32-bit integers; one more than this is used too
 SCHEDULES = ("constant", "cosine")
 LABELS = ("original", "completed")  # masks as published, or with the landslides of overlapping images
 SAMPLINGS = ("squeeze", "crop")
@@ -29,7 +31,8 @@ def _setting(default, text: str, choices: tuple[str, ...] = ()):
 class Settings:
     """The settings of one training run; the defaults are the paper's, so `departures_from_paper` is a comparison.
 
-    Only the paper's `init_weights` cannot be had.
+    Only the paper's `init_weights` cannot be had, and an epoch shows each image once, where the paper expands them on
+    disk first.
 
     >>> Settings(unfrozen_epochs=20).departures_from_paper()["unfrozen_epochs"]
     (20, 100)
@@ -59,7 +62,7 @@ class Settings:
     early_stopping: bool = _setting(True, "end a phase when validation mIoU has not risen for --patience epochs")
     patience: int = _setting(10, "epochs without a better validation mIoU before a phase ends")
     augmentation: str = _setting("paper", "Table 2 as written, sensible, none, or for other sensors", AUGMENTATIONS)
-    samples_per_epoch: int = _setting(0, "samples an epoch (Table 2 expands to 2500); 0 for each image once")
+    samples_per_epoch: int = _setting(0, f"samples an epoch (Table 2: {PAPER_SAMPLES_PER_EPOCH}); 0: each image once")
     negatives: int | str = _setting(0, "images without landslide added to each epoch, a number or all")
     sampling: str = _setting("squeeze", "images larger than the input: squeeze into it, or crop at random", SAMPLINGS)
     num_workers: int = _setting(0, "parallel readers (the paper: 1, the result is the same); 0 lets TensorFlow choose")
@@ -78,8 +81,9 @@ class Settings:
 
     def __post_init__(self):
         for name, least in _LEAST.items():
-            if getattr(self, name) < least:
-                raise LandslideError(f"{flag(name)} {getattr(self, name)} is not possible; give {least} or more.")
+            if not least <= getattr(self, name) <= _MOST.get(name, getattr(self, name)):
+                allowed = f"{least} to {_MOST[name]}" if name in _MOST else f"{least} or more"
+                raise LandslideError(f"{flag(name)} {getattr(self, name)} is not possible; give {allowed}.")
         for name in ("learning_rate_schedule", "augmentation", "sampling", "precision", "jit"):
             choices = _FIELDS[name].metadata["choices"]
             if getattr(self, name) not in choices:
@@ -114,7 +118,7 @@ class Settings:
     def departures_from_paper(self) -> dict[str, tuple]:
         """The settings that are not the paper's: name to (this value, the paper's); `init_weights` never are."""
         ours, paper = dataclasses.asdict(self), dataclasses.asdict(Settings(self.architecture, self.backbone))
-        paper["init_weights"] = PAPER_INIT_WEIGHTS
+        paper |= {"init_weights": PAPER_INIT_WEIGHTS, "samples_per_epoch": PAPER_SAMPLES_PER_EPOCH}
         same = ("seed", *COMPUTING)
         return {name: (ours[name], paper[name]) for name in ours if ours[name] != paper[name] and name not in same}
 
@@ -133,6 +137,7 @@ _LEAST = {
     "image_size": 64, "classes": 2, "frozen_epochs": 0, "unfrozen_epochs": 0, "frozen_batch_size": 1,
     "unfrozen_batch_size": 1, "patience": 1, "samples_per_epoch": 0, "num_workers": 0, "seed": 0,
 }  # fmt: skip
+_MOST = {"seed": MAX_SEED}
 
 # `cpu` is what two cores do in about an hour on the Bijie images. Its learning rates are 10 and 30 times Table 4's,
 # which a short run needs, and at output stride 16 a step costs less than a third of that at 8. Its crops show training

@@ -1,5 +1,8 @@
 """The expanded set on disk, and the sheet of what training sees."""
 
+import itertools
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -9,8 +12,10 @@ from keras_landslide.data.augment import RECIPES, Recipe
 from keras_landslide.data.folder import check_samples, find_samples
 from keras_landslide.data.pipeline import training_stream
 from keras_landslide.data.splits import split_samples
+from keras_landslide.data.synthetic import mountain_scene
 from keras_landslide.errors import LandslideError
 from keras_landslide.expansion import contact_sheet, expand, variant
+from keras_landslide.io import read_json, write_image
 from keras_landslide.prediction import OUTLINE
 
 HEIGHT, WIDTH = 40, 60
@@ -98,16 +103,52 @@ def test_the_same_seed_gives_the_same_set(scenes, tmp_path):
     assert first == same and first != other
 
 
-def test_overwriting_removes_the_earlier_set_and_nothing_else(scenes, tmp_path, fails, capsys):
+def test_only_an_earlier_set_is_ever_replaced(scenes, tmp_path, fails, capsys):
     arguments = ["augment", "--data", str(scenes), "--out", str(tmp_path / "out"), "--count"]
     assert main([*arguments, "20"]) == 0
     assert f"20 variants of 13 images: {tmp_path / 'out'}" in capsys.readouterr().out
-    mine = tmp_path / "out" / "image" / "mine.txt"
-    mine.write_text("mine")
     assert "add --overwrite" in fails(*arguments, "3")
     assert len(find_samples(tmp_path / "out")) == 20
     assert main([*arguments, "3", "--overwrite"]) == 0
-    assert len(find_samples(tmp_path / "out")) == 3 and mine.exists()
+    assert len(find_samples(tmp_path / "out")) == 3
+    how = read_json(tmp_path / "out" / "augment.json")
+    assert how == {"images": 13, "variants": 3, "augmentation": "paper", "seed": 0}
+
+
+def test_the_data_itself_is_never_replaced(scenes, tmp_path, fails):
+    """Not where it is a set with groups of its own, either."""
+    mine = tmp_path / "mine"
+    shutil.copytree(scenes / "landslide", mine)
+    (mine / "groups.csv").write_text("name,group\nsynth_0000,a\nsynth_0001,a\n")
+    before = {path: path.read_bytes() for path in mine.rglob("*.*")}
+    for out in (mine, mine / "more", tmp_path):
+        assert "is in the way of" in fails("augment", "--data", mine, "--out", out, "--count", "3", "--overwrite")
+    assert "holds something else" in fails("augment", "--data", scenes, "--out", mine, "--count", "3", "--overwrite")
+    assert {path: path.read_bytes() for path in mine.rglob("*.*")} == before and len(before) == 33
+
+
+def test_a_set_that_is_cut_short_does_not_appear(scenes, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        expand(find_samples(scenes), tmp_path / "out", 4, augmentation="paper", on_done=interrupted)
+    assert not list(tmp_path.iterdir())
+
+
+def interrupted():
+    raise KeyboardInterrupt
+
+
+def test_the_labels_asked_for_are_written(tmp_path):
+    """Five pairs of images of the same ground; each mask marks what the other leaves out."""
+    for number, name in itertools.product(range(5), "ab"):
+        mask = np.zeros((64, 64), np.uint8)
+        mask[20:30, 20:30] = 255 * (name == "a")
+        mask[40:50, 40:50] = 255 * (name == "b")
+        write_image(tmp_path / "data" / "image" / f"{name}{number}.png", mountain_scene(number, (64, 64)).image)
+        write_image(tmp_path / "data" / "mask" / f"{name}{number}.png", mask)
+    arguments = f"augment --data {tmp_path / 'data'} --augmentation none --count 6 --out".split()
+    for labels, marked in (("original", 100), ("completed", 200)):
+        assert main([*arguments, str(tmp_path / labels), "--labels", labels]) == 0
+        assert [np.count_nonzero(classes) for _, classes in pairs(tmp_path / labels).values()] == [marked] * 6
 
 
 def test_only_the_training_part_unless_asked(scenes, tmp_path):
@@ -149,6 +190,8 @@ def test_the_sheet_shows_what_training_sees(scenes, tmp_path):
         (["--contact-sheet", "y.txt"], "y.txt: is no image; give a name that ends in one of .png"),
         (["--contact-sheet", "y.png", "--image-size", "8"], "--image-size 8 is not possible"),
         (["--out", "y", "--subset", "tests"], "did you mean 'test'"),
+        (["--out", "y", "--labels", "complete"], "did you mean 'completed'"),
+        (["--out", "y", "--seed", "2147483647"], "2147483647 is not possible; give a number from 0 to 2147483646"),
     ],
 )
 def test_mistakes(fails, scenes, tmp_path, monkeypatch, arguments, text):

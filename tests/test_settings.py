@@ -32,11 +32,11 @@ TABLE_4 = {
 def test_the_paper_preset_is_table_4():
     settings = dataclasses.asdict(preset("paper"))
     assert {name: settings[name] for name in TABLE_4} == TABLE_4
-    assert set(preset("paper").departures_from_paper()) == {"init_weights"}
+    assert set(preset("paper").departures_from_paper()) == {"init_weights", "samples_per_epoch"}
 
 
 def test_the_cpu_preset_lists_each_departure():
-    assert set(preset("cpu", seed=7).departures_from_paper()) == {*PRESETS["cpu"], "init_weights"}
+    assert set(preset("cpu", seed=7).departures_from_paper()) == {*PRESETS["cpu"], "init_weights", "samples_per_epoch"}
 
 
 @pytest.mark.parametrize("file", [None, "runs/voc/best.weights.h5"])
@@ -44,6 +44,11 @@ def test_initial_weights_are_never_the_papers(file):
     """It has VOC weights but does not say which; neither ImageNet's nor our own can be taken for them."""
     ours, paper = preset("paper", init_weights=file).departures_from_paper()["init_weights"]
     assert ours == file and "VOC" in paper
+
+
+def test_each_image_once_an_epoch_departs_and_table_2_does_not():
+    assert Settings().departures_from_paper()["samples_per_epoch"] == (0, 2500)
+    assert "samples_per_epoch" not in Settings(samples_per_epoch=2500).departures_from_paper()
 
 
 def test_negatives_and_crops_depart_from_the_paper():
@@ -72,6 +77,7 @@ def test_every_setting_is_a_flag():
         ({"learning_rate_schedule": "cosin"}, "did you mean 'cosine'"),
         ({"negatives": "some"}, "--negatives some .* or all"),
         ({"frozen_learning_rate": 1.5}, "--frozen-learning-rate 1.5"),
+        ({"seed": 2**31 - 1}, "--seed 2147483647 is not possible"),
     ],
 )
 def test_impossible_values_are_refused(change, text):

@@ -1,9 +1,11 @@
 """A zip archive from anywhere, unpacked without trusting it."""
 
+import lzma
 import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -40,7 +42,7 @@ def unpack_images(archive: Path | str, target: Path | str) -> Path:
             members = _checked(file.infolist(), archive, target)
             for member in members:
                 file.extract(member, target)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
         raise LandslideError(f"{archive}: is damaged or not a zip archive ({error}); fetch it again.") from error
     return _innermost(target)
 

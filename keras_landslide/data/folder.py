@@ -2,7 +2,7 @@
 
 import csv
 import io as text_io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ class Neighbour:
 
 
 GROUPS = "groups.csv"  # beside image/ and mask/, where several samples show the same ground
+EXPANDED = "augment.json"  # beside them in a set that `augment` wrote: how
 
 
 @dataclass(frozen=True)
@@ -130,10 +131,10 @@ def read_groups(folder: Path) -> dict[str, str]:
     return dict(lines)
 
 
-def groups_table(groups: Iterable[tuple[str, str]]) -> str:
-    """The text of a `groups.csv` for pairs of name and group."""
+def groups_table(groups: Mapping[str, str]) -> str:
+    """The text of a `groups.csv` for name to group."""
     table = text_io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows([("name", "group"), *groups])
+    csv.writer(table, lineterminator="\n").writerows([("name", "group"), *groups.items()])
     return table.getvalue()
 
 

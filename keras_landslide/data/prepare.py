@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import LandslideError, unknown_name
-from ..io import IMAGE_SUFFIXES, folder_written_beside, free_folder, read_image, write_image, write_json
+from ..io import IMAGE_SUFFIXES, folder_written_beside, read_image, write_image, write_json
 from .folder import Sample, images_in, size_mismatch
 from .masks import read_mask
 from .overlaps import Overlap, find_overlaps, overlap_groups, shared_ground
@@ -269,21 +269,11 @@ def _labels_on_shared_ground(report: Survey) -> dict:
     }
 
 
-def check_out(source: Path | str, out: Path | str, *, overwrite: bool = False) -> None:
-    """Raise `LandslideError` if `out` cannot become a clean copy of `source`; only an earlier copy is overwritten."""
-    inside, outside = Path(out).resolve(), Path(source).resolve()
-    if inside == outside or inside in outside.parents or outside in inside.parents:
-        raise LandslideError(f"{out}: is in the way of {source} itself; choose another --out.")
-    free_folder(out, overwrite=overwrite)
-    if Path(out).is_dir() and any(Path(out).iterdir()) and not (Path(out) / REPORT_NAME).is_file():
-        raise LandslideError(f"{out}: holds something else than a copy that prepare made; choose another --out.")
-
-
 def write_clean_copy(report: Survey, out: Path | str, content: dict) -> None:
     """Write what can be used to the folder `out`, in the layout of the source, with `content` as `prepare.json`.
 
     Images are copied as they are, masks become PNG with 0 and 255. The folder appears when it is complete, in place of
-    an earlier one; `check_out` first.
+    an earlier one; see `io.check_copy`.
     """
     source = report.source
     with folder_written_beside(out, replace=True) as beside:

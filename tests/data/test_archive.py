@@ -85,6 +85,15 @@ def test_a_size_that_lies_stops_the_unpacking(zipped, tmp_path):
     assert all(file.stat().st_size <= 50 for file in (tmp_path / "target").rglob("*.png"))
 
 
+def test_a_damaged_entry_is_said(zipped, tmp_path):
+    path = zipped(**{"image/a.png": np.random.default_rng(0).integers(0, 4, 5000, np.uint8).tobytes()})
+    packed = bytearray(path.read_bytes())
+    packed[60:400] = bytes(255 - value for value in packed[60:400])
+    path.write_bytes(packed)
+    with pytest.raises(LandslideError, match="is damaged"):
+        unpack_images(path, tmp_path / "target")
+
+
 def test_what_is_no_archive_or_has_no_images(zipped, tmp_path):
     refused(zipped(**{"readme.txt": "1"}), tmp_path, "holds no images")
     path = tmp_path / "in.zip"
