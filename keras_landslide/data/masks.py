@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from ..errors import LandslideError
@@ -11,8 +12,9 @@ from .folder import first_values
 
 # What counts as soft edges, that is as two classes blurred by a lossy file or by smoothing, and not as several classes:
 SOFT_VALUES = 4  # at least so many different values,
-SOFT_RANGE = 64  # the brightest so far from the darkest,
-SOFT_MIDDLE = 0.25  # and at most this share of the pixels in the middle half of the range
+SOFT_RANGE = 64  # the two classes so far from each other,
+SOFT_MIDDLE = 0.25  # at most this share of the pixels half-way between (or in colour, as far from both),
+SOFT_EDGE = 4  # and those no further than so many pixels from where one class meets the other
 
 
 @dataclass(frozen=True)
@@ -64,17 +66,25 @@ def _whole_numbers(stored: np.ndarray, path: Path | str) -> np.ndarray:
 
 def _of_colours(bgr: np.ndarray, coding: str, path: Path | str) -> Mask:
     """Two colours are two classes, black or the darker one background; more may be two with soft edges."""
-    colours, place = np.unique(bgr.reshape(-1, 3), axis=0, return_inverse=True)
-    if len(colours) > 2:
-        return _of_values(bgr.max(axis=2), path, soft=coding == "colour")
-    landslide = np.argmax(colours.sum(axis=1, dtype=int))
+    colours, place, counts = np.unique(bgr.reshape(-1, 3), axis=0, return_inverse=True, return_counts=True)
     if len(colours) == 1:
         raise LandslideError(f"{path}: has one colour; which class it stands for cannot be known.")
-    return Mask(coding, (place.reshape(bgr.shape[:2]) == landslide).astype(np.uint8), as_it_is=False)
+    from_first = colours - colours[np.argmax(counts)].astype(float)
+    far = np.linalg.norm(from_first, axis=1) >= (SOFT_RANGE if len(colours) > 2 else 1)
+    second = from_first[np.argmax(counts * far)]
+    distances = np.linalg.norm([from_first, from_first - second], axis=2)  # of every colour from the two
+    classes = ((distances[1] < distances[0]) == (second.sum() > 0)).astype(np.uint8)[place].reshape(bgr.shape[:2])
+    if len(colours) == 2:
+        return Mask(coding, classes, as_it_is=False)
+    quarter = max(np.linalg.norm(second), 2 * SOFT_RANGE) / 4
+    between = (distances.min(axis=0) > quarter)[place].reshape(bgr.shape[:2])
+    if coding == "colour" and len(colours) >= SOFT_VALUES and far.any() and _only_at_edges(between, classes):
+        return Mask("soft", classes, as_it_is=False)
+    raise LandslideError(f"{path}: has {len(colours)} colours: neither two classes nor two with soft edges.")
 
 
 def _of_values(grey: np.ndarray, path: Path | str, *, soft: bool) -> Mask:
-    values, counts = np.unique(grey, return_counts=True)
+    values = np.unique(grey)
     low, high = int(values[0]), int(values[-1])
     if len(values) == 1:
         return Mask(f"only {low}", np.full(grey.shape, low > 0, np.uint8), as_it_is=True)
@@ -82,7 +92,14 @@ def _of_values(grey: np.ndarray, path: Path | str, *, soft: bool) -> Mask:
     if len(values) == 2:
         return Mask(f"{low}/{high}", classes, as_it_is=low == 0)
     quarter = (high - low) / 4
-    middle = counts[(values > low + quarter) & (values < high - quarter)].sum() / grey.size
-    if soft and len(values) >= SOFT_VALUES and high - low >= SOFT_RANGE and middle <= SOFT_MIDDLE:
+    between = (grey > low + quarter) & (grey < high - quarter)
+    if soft and len(values) >= SOFT_VALUES and high - low >= SOFT_RANGE and _only_at_edges(between, classes):
         return Mask("soft", classes, as_it_is=False)
     raise LandslideError(f"{path}: has the values {first_values(values)}: neither two classes nor two with soft edges.")
+
+
+def _only_at_edges(between: np.ndarray, classes: np.ndarray) -> bool:
+    """Whether pixels `between` two classes are few, and all of them near where one class meets the other."""
+    square = np.ones((2 * SOFT_EDGE + 1, 2 * SOFT_EDGE + 1), np.uint8)
+    edges = cv2.dilate(classes, square) != cv2.erode(classes, square)
+    return between.mean() <= SOFT_MIDDLE and not (between & ~edges).any()

@@ -87,6 +87,42 @@ def test_what_is_neither_two_classes_nor_soft_is_refused(tmp_path, stored):
         read_mask(tmp_path / "m.png")
 
 
+def blocks(*values):
+    """One square of each value on the first."""
+    classes = np.zeros((90, 120, *np.shape(values[0])), np.uint8) + np.uint8(values[0])
+    for number, value in enumerate(values[1:]):
+        classes[10:30, 10 + 35 * number : 40 + 35 * number] = value
+    return classes
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        blocks((0, 0, 0), (0, 0, 128), (0, 128, 0), (0, 128, 128)),  # VOC's colours: equal in their brightest channel
+        blocks((0, 0, 0), (0, 0, 255), (255, 0, 0)),
+        blocks((0, 0, 0), (0, 0, 100), (0, 0, 170), (0, 0, 255)),
+        blocks(0, 85, 170, 255),
+    ],
+    ids=["voc", "three", "one hue", "grey"],
+)
+def test_blocks_of_several_classes_are_not_taken_for_two(tmp_path, stored):
+    cv2.imwrite(str(tmp_path / "m.png"), stored)
+    with pytest.raises(LandslideError, match="neither two classes nor"):
+        read_mask(tmp_path / "m.png")
+
+
+@pytest.mark.parametrize("quality", [75, 95])
+@pytest.mark.parametrize(
+    ("background", "landslide"), [((0, 0, 0), (0, 0, 128)), ((0, 0, 0), (0, 255, 255)), ((40, 40, 40), (60, 80, 240))]
+)
+def test_colours_of_a_lossy_file_are_two_classes(tmp_path, background, landslide, quality):
+    large = cv2.resize(SHAPE, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)
+    stored = np.where(large[..., None] == 1, np.uint8(landslide), np.uint8(background))
+    cv2.imwrite(str(tmp_path / "m.jpg"), stored, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    mask = read_mask(tmp_path / "m.jpg")
+    assert mask.coding == "soft" and (mask.classes != large).mean() < 0.005
+
+
 def test_a_palette_of_several_classes_is_not_taken_for_soft(tmp_path):
     indices = np.zeros((60, 60), np.uint8)
     indices[:3, :3], indices[5:9, 5:9], indices[20:23] = 1, 2, 3
