@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -62,6 +63,7 @@ class _Parser(argparse.ArgumentParser):
 
 def run() -> None:
     """The entry point `keras-landslide`."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what it says of bad files, we say
     sys.exit(main())
 
 

@@ -94,10 +94,10 @@ def _check_labels(name: str, choices: Sequence[str]) -> None:
 
 def evaluate(options) -> None:
     from .data.dataset import labelled, load_split
-    from .io import check_writable, progress, write_json
+    from .io import check_file, progress, write_json
 
     if options.json:
-        check_writable(Path(options.json).parent)
+        check_file(options.json)
     description, size = _described(options)
     data = description["data"]
     _check_labels(options.labels, (*LABELS, "both"))
@@ -230,10 +230,10 @@ def prepare(options) -> None:
     from .data.archive import unpacked
     from .data.prepare import REPORT_NAME, find_source, survey, write_clean_copy
     from .data.prepare_report import report_lines
-    from .io import check_copy, check_writable, progress, write_json
+    from .io import check_copy, check_file, progress, write_json
 
     if options.json:
-        check_writable(Path(options.json).parent)
+        check_file(options.json)
     if options.out:
         check_copy(options.folder, options.out, REPORT_NAME, overwrite=options.overwrite)
     with unpacked(options.folder) as folder:

@@ -1,8 +1,14 @@
 """The mistakes that a user can mend, and how mistakes and failures end a program."""
 
 import difflib
+import errno
 import sys
 from collections.abc import Callable, Iterable
+
+# What the system says of a path that the user gave: not of a disk or a network that fails.
+_PATH_MISTAKES = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP
+}  # fmt: skip
 
 
 class _WithFiles(Exception):
@@ -58,6 +64,9 @@ def exit_code(call: Callable[[], object]) -> int:
         print(f"keras-landslide: {error}", file=sys.stderr)
         return 1
     except (FloatingPointError, OSError, MemoryError) as error:
+        if getattr(error, "errno", None) in _PATH_MISTAKES and error.filename is not None:
+            print(f"keras-landslide: {error.filename}: {error.strerror}; mend the path or its rights.", file=sys.stderr)
+            return 2
         print(f"keras-landslide: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -20,15 +20,26 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+TIFF = (".tif", ".tiff")
 INDEXED_MODES = ("1", "L", "P", "RGB")  # Pillow's names of what a mask of class numbers can be stored as
 
 
 def read_image(path: Path | str) -> np.ndarray:
-    """Read an image file as RGB, `(H, W, 3)` uint8.
+    """Read an image file as RGB, `(H, W, 3)` uint8, as it is stored: not turned by an EXIF tag, which masks lack too.
 
-    Raises `LandslideError` if the file is missing or cannot be decoded (OpenCV itself returns `None` and BGR).
+    Transparency is left out. Raises `LandslideError` if the file is missing, cannot be decoded, has more than 8 bits a
+    band, or is a TIFF with a fourth band (OpenCV itself returns `None`, BGR, and turned, dark or multiplied pixels).
     """
-    return cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    stored = read_stored(path)
+    if stored.dtype != np.uint8:
+        raise LandslideError(
+            f"{path}: holds {stored.dtype} values; store 8 bits a band, scaled as you would look at it."
+        )
+    if stored.ndim == 3 and stored.shape[2] > 3 and Path(path).suffix.lower() in TIFF and stored[..., 3].min() < 255:
+        raise LandslideError(f"{path}: has {stored.shape[2]} bands; store red, green and blue alone.")
+    if stored.ndim == 2 or stored.shape[2] < 3:
+        return cv2.cvtColor(stored.reshape(*stored.shape[:2], -1)[..., 0], cv2.COLOR_GRAY2RGB)
+    return cv2.cvtColor(np.ascontiguousarray(stored[..., :3]), cv2.COLOR_BGR2RGB)
 
 
 def read_grey(path: Path | str) -> np.ndarray:
@@ -36,6 +47,8 @@ def read_grey(path: Path | str) -> np.ndarray:
     grey = read_stored(path)
     if not np.issubdtype(grey.dtype, np.unsignedinteger):
         raise LandslideError(f"{path}: holds {grey.dtype} values; a mask has whole numbers from 0.")
+    if transparency(grey) is not None:
+        raise LandslideError(f"{path}: is transparent in places; a mask has one channel.")
     if grey.ndim == 3 and grey.shape[2] >= 3 and (np.ptp(grey[..., :3], axis=2) == 0).all():
         grey = grey[..., 0]
     if grey.ndim != 2:
@@ -48,6 +61,13 @@ def read_stored(path: Path | str) -> np.ndarray:
     return _decode(path, cv2.IMREAD_UNCHANGED)
 
 
+def transparency(stored: np.ndarray) -> np.ndarray | None:
+    """The last of two or four channels, `(H, W)`, where it differs from pixel to pixel; `None` elsewhere."""
+    if stored.ndim == 3 and stored.shape[2] in (2, 4) and np.ptp(stored[..., -1]) > 0:
+        return stored[..., -1]
+    return None
+
+
 def read_indexed(path: Path | str) -> np.ndarray:
     """Read a mask as stored: a palette's indices or grey values, `(H, W)` uint8, or colours, `(H, W, 3)` uint8 RGB.
 
@@ -55,7 +75,7 @@ def read_indexed(path: Path | str) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            if image.mode in ("RGBA", "RGBX"):
+            if image.mode == "RGBX" or (image.mode == "RGBA" and transparency(np.array(image)) is None):
                 image = image.convert("RGB")
             stored = np.array(image) if image.mode in INDEXED_MODES else None
     except FileNotFoundError as error:
@@ -177,21 +197,22 @@ def folder_written_beside(path: Path | str, *, replace: bool = False) -> Iterato
     What `path` holds under the same names is replaced; all else stays, or goes with `replace`. Raises `LandslideError`
     where nothing can be written.
     """
-    path = Path(path)
+    path = Path(path).resolve()  # of `.` and of a link the content is replaced
+    inside = path if path.is_dir() else path.parent  # not beside a folder that is there: it may be another disk
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".writing-"))
+        inside.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=inside, prefix=".writing-"))
     except OSError as error:
         raise LandslideError(f"{path}: cannot be written ({error.strerror or error}); choose another place.") from error
     try:
         yield beside
-        if replace:
-            shutil.rmtree(path, ignore_errors=True)
         path.mkdir(exist_ok=True)
-        for made in beside.iterdir():
-            if (path / made.name).is_dir():
-                shutil.rmtree(path / made.name)
-            made.replace(path / made.name)
+        made = {one.name for one in beside.iterdir()}
+        for one in path.iterdir():
+            if one != beside and (replace or one.name in made):
+                shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
+        for name in made:
+            (beside / name).replace(path / name)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -233,6 +254,13 @@ def check_image_path(path: Path | str) -> None:
     """Raise `LandslideError` if no image file can be written at `path`; leaves no trace."""
     if Path(path).suffix.lower() not in IMAGE_SUFFIXES:
         raise LandslideError(f"{path}: is no image; give a name that ends in one of {', '.join(IMAGE_SUFFIXES)}.")
+    check_file(path)
+
+
+def check_file(path: Path | str) -> None:
+    """Raise `LandslideError` if no file can be written at `path`; leaves no trace."""
+    if Path(path).is_dir():
+        raise LandslideError(f"{path}: is a folder; give the name of a file.")
     check_writable(Path(path).parent)
 
 

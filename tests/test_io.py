@@ -5,6 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_landslide.errors import LandslideError
 from keras_landslide.io import (
@@ -58,6 +59,38 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
         kept = set() if replace else {f"card{before}" for before in range(number)}
         assert inside == {"model", f"model/part{number}", f"card{number}"} | kept
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("way", ["dot", "link"])
+def test_the_content_of_a_folder_that_stays_is_replaced(tmp_path, monkeypatch, way):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "old").touch()
+    (tmp_path / "link").symlink_to(out)
+    monkeypatch.chdir(out)
+    named = {"dot": ".", "link": tmp_path / "link"}[way]
+    with pytest.raises(RuntimeError), folder_written_beside(named, replace=True) as beside:
+        raise RuntimeError
+    assert [one.name for one in out.iterdir()] == ["old"]
+    with folder_written_beside(named, replace=True) as beside:
+        (beside / "new").touch()
+    assert [one.name for one in out.iterdir()] == ["new"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["link", "out"]
+
+
+def test_what_opencv_would_change_is_read_as_stored_or_refused(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a viewer turns it by 90°
+    Image.fromarray(rgb).save(tmp_path / "turned.png", exif=turned)
+    Image.fromarray(np.dstack([rgb, rgb[..., 0] // 2])).save(tmp_path / "four.tif")
+    Image.fromarray(np.dstack([rgb[..., 0], rgb[..., 1]])).save(tmp_path / "two.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "turned.png"), rgb)
+    np.testing.assert_array_equal(read_image(tmp_path / "two.png"), rgb[..., :1].repeat(3, 2))
+    cv2.imwrite(str(tmp_path / "deep.png"), rgb.astype(np.uint16) * 12)
+    for name, text in (("deep.png", "holds uint16 values; store 8 bits a band"), ("four.tif", "has 4 bands")):
+        with pytest.raises(LandslideError, match=text):
+            read_image(tmp_path / name)
 
 
 def test_json_reads_back(tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import LandslideError
 from ..io import IMAGE_SUFFIXES
+from .folder import GROUPS
 
 MAX_BYTES = 16 * 2**30  # unpacked; Bijie has less than one
 MAX_FILES = 200_000
@@ -30,7 +31,7 @@ def unpacked(path: Path | str) -> Iterator[Path]:
 
 
 def unpack_images(archive: Path | str, target: Path | str) -> Path:
-    """Unpack the image files of a zip archive into the folder `target`, and return the folder inside that holds all.
+    """Unpack images and tables of groups of a zip archive into the folder `target`; return the folder that holds all.
 
     Raises `LandslideError` before anything is written if the file is no zip archive, a name leads out of `target`, an
     entry is a link or encrypted, or it unpacks to more than is reasonable or than there is room for; and for entries
@@ -42,21 +43,21 @@ def unpack_images(archive: Path | str, target: Path | str) -> Path:
             members = _checked(file.infolist(), archive, target)
             for member in members:
                 file.extract(member, target)
+    except OSError as error:
+        if error.errno:  # of the disk; the unpacker's own have no number
+            raise
+        raise LandslideError(f"{archive}: is damaged ({error}); fetch it again.") from error
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
         raise LandslideError(f"{archive}: is damaged or not a zip archive ({error}); fetch it again.") from error
     return _innermost(target)
 
 
 def _checked(members: list[zipfile.ZipInfo], archive: Path | str, target: Path) -> list[zipfile.ZipInfo]:
-    """The image files among `members`, all of which are looked at first."""
+    """The files wanted among `members`, all of which are looked at first."""
     problems = [f"{member.filename}: {problem}" for member in members if (problem := _problem(member))]
     if problems:
         raise LandslideError(f"{archive}: is not safe to unpack:", files=problems)
-    images = [
-        member
-        for member in members
-        if PurePosixPath(member.filename).suffix.lower() in IMAGE_SUFFIXES and "__MACOSX" not in member.filename
-    ]
+    images = [member for member in members if _wanted(PurePosixPath(member.filename))]
     total, packed = sum(member.file_size for member in images), Path(archive).stat().st_size
     if len(images) > MAX_FILES or total > MAX_BYTES or total > max(BOMB_BYTES, BOMB_RATIO * packed):
         raise LandslideError(
@@ -72,6 +73,10 @@ def _checked(members: list[zipfile.ZipInfo], archive: Path | str, target: Path) 
     if not images:
         raise LandslideError(f"{archive}: holds no images ({', '.join(IMAGE_SUFFIXES)}).")
     return images
+
+
+def _wanted(path: PurePosixPath) -> bool:
+    return (path.suffix.lower() in IMAGE_SUFFIXES or path.name == GROUPS) and "__MACOSX" not in path.parts
 
 
 def _problem(member: zipfile.ZipInfo) -> str | None:

@@ -2,7 +2,7 @@
 
 import csv
 import io as text_io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,8 +107,8 @@ def find_samples(folder: Path | str) -> list[Sample]:
     masks = by_stem(masks_folder, problems)
     problems += [f"{images[name]}: has no mask in {masks_folder}" for name in sorted(images.keys() - masks.keys())]
     problems += [f"{masks[name]}: has no image in {images_folder}" for name in sorted(masks.keys() - images.keys())]
-    groups = read_groups(images_folder.parent)
     paired = sorted(images.keys() & masks.keys())
+    groups = read_groups(images_folder.parent, paired)
     samples = [Sample(name, images[name], masks[name], groups.get(name, name)) for name in paired]
     if problems:  # say at once what is wrong with the files of pairs, too
         raise bad_files(folder, problems + file_problems(samples)[0])
@@ -119,16 +119,30 @@ def find_samples(folder: Path | str) -> list[Sample]:
     return samples
 
 
-def read_groups(folder: Path) -> dict[str, str]:
-    """Name to group, as `groups.csv` in `folder` says; empty where there is none."""
+def read_groups(folder: Path, names: Collection[str]) -> dict[str, str]:
+    """Name to group, as `groups.csv` in `folder` says of samples called `names`; empty where there is none.
+
+    A name may stand there with its suffix. Raises `LandslideError` where the file is no such table, gives a name two
+    groups, or names none of `names`.
+    """
     path = folder / GROUPS
-    if not path.is_file():
+    if not path.exists():
         return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        header, *lines = list(csv.reader(file)) or [[]]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *lines = [line for line in csv.reader(file) if line] or [[]]
+    except UnicodeDecodeError as error:
+        raise LandslideError(f"{path}: is not in UTF-8; save it as that.") from error
     if header != ["name", "group"] or any(len(line) != 2 for line in lines):
         raise LandslideError(f"{path}: is not a table of the columns name,group; mend or remove it.")
-    return dict(lines)
+    groups: dict[str, str] = {}
+    for name, group in lines:
+        known = name if name in names else Path(name).stem
+        if known in names and groups.setdefault(known, group) != group:
+            raise LandslideError(f"{path}: gives {name} the groups {groups[known]} and {group}; mend or remove it.")
+    if lines and not groups:
+        raise LandslideError(f"{path}: names none of the images beside it ({lines[0][0]}, …); mend or remove it.")
+    return groups
 
 
 def groups_table(groups: Mapping[str, str]) -> str:
@@ -154,6 +168,10 @@ def find_negatives(folder: Path | str) -> list[Sample]:
 
 
 def _layout(folder: Path) -> tuple[Path, Path] | None:
+    if folder.is_file():
+        raise LandslideError(
+            f"{folder}: is a file; of an archive `keras-landslide prepare {folder} --out CLEAN` makes a folder."
+        )
     if not folder.is_dir():
         raise LandslideError(f"{folder}: no such folder; give the folder of the data set with --data.")
     for root in (folder / "landslide", folder):
@@ -174,9 +192,13 @@ def by_stem(folder: Path, problems: list[str]) -> dict[str, Path]:
 
 def images_in(folder: Path) -> list[Path]:
     """The image files of `folder`, sorted; hidden files are left out."""
-    return sorted(
+    found = sorted(
         path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     )
+    for path in found:
+        if path.name != path.name.encode(errors="ignore").decode():  # bytes of another encoding
+            raise LandslideError(f"{folder}: the file name {path.name!a} is not valid text; rename it.")
+    return found
 
 
 def check_samples(

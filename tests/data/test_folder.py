@@ -34,9 +34,14 @@ def test_each_sample_is_a_group_unless_a_table_says_otherwise(folder):
     table = folder / "landslide" / "groups.csv"
     table.write_text(f"name,group\n{names[1]},ridge\n{names[2]},ridge\ngone,ridge\n")
     assert [sample.group for sample in find_samples(folder)][:4] == [names[0], "ridge", "ridge", names[3]]
-    for text in ("", "name;group\na;b\n", "name,group\na,b,c\n"):
-        table.write_text(text)
-        with pytest.raises(LandslideError, match=r"groups\.csv: is not a table of the columns name,group"):
+    table.write_bytes(f"\ufeffname,group\r\n{names[1]}.png,ridge\r\n{names[2]}.png,ridge\r\n\r\n".encode())  # Excel's
+    assert [sample.group for sample in find_samples(folder)][:4] == [names[0], "ridge", "ridge", names[3]]
+    twice = f"name,group\n{names[1]},a\n{names[1]},b\n".encode()
+    mistakes = {b"": "is not a table", b"name;group\na;b\n": "is not a table", b"name,group\na,b,c\n": "is not a table"}
+    mistakes |= {b"name,group\ngr\xfcn,a\n": "not in UTF-8", b"name,group\na,b\n": "names none", twice: "the groups a"}
+    for content, text in mistakes.items():
+        table.write_bytes(content)
+        with pytest.raises(LandslideError, match=rf"groups\.csv: .*{text}"):
             find_samples(folder)
 
 

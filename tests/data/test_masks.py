@@ -28,11 +28,15 @@ def coloured(background, landslide):
         (SHAPE.astype(np.uint16) * 65535, ".png", "0/65535", True),
         (SHAPE + 1, ".png", "1/2", False),
         (SHAPE.astype(np.float32), ".tif", "0/1", False),
-        (coloured((0, 0, 0), (0, 0, 128)), ".png", "colour", False),
-        (coloured((255, 0, 0), (255, 255, 255)), ".png", "colour", False),
+        (coloured((0, 0, 0), (0, 0, 128)), ".png", "colour #800000 on #000000", False),
+        (coloured((255, 255, 255), (0, 0, 255)), ".png", "colour #ff0000 on #ffffff", False),  # as on a map
+        (coloured((0, 0, 0), (255, 255, 128)), ".png", "colour #80ffff on #000000", False),
+        (np.dstack([coloured((0, 0, 0), (0, 0, 128)), SHAPE * 255]), ".png", "transparency", False),
+        (np.dstack([coloured((9, 9, 9), (9, 9, 9)), SHAPE * 255]), ".png", "transparency", False),
+        (np.dstack([coloured((0, 0, 0), (0, 0, 128)), SHAPE * 0 + 200]), ".png", "colour #800000 on #000000", False),
         (cv2.GaussianBlur(SHAPE * 255, (3, 3), 0), ".png", "soft", False),
         (SHAPE * 255, ".jpg", "soft", False),
-        (coloured((0, 0, 0), (0, 0, 255)), ".jpg", "soft", False),
+        (coloured((0, 0, 0), (0, 0, 255)), ".jpg", "soft #fe0000 on #000000", False),
     ],
 )
 def test_codings(tmp_path, stored, suffix, coding, as_it_is):
@@ -43,7 +47,7 @@ def test_codings(tmp_path, stored, suffix, coding, as_it_is):
     assert mask.classes.dtype == np.uint8
     off = mask.classes != SHAPE
     edge = cv2.dilate(SHAPE, np.ones((3, 3))) - cv2.erode(SHAPE, np.ones((3, 3)))
-    assert not off[edge == 0].any() and off.sum() <= (0 if coding != "soft" else 8)
+    assert not off[edge == 0].any() and off.sum() <= (8 if "soft" in coding else 0)
 
 
 def with_palette(path, indices, colours):
@@ -57,7 +61,7 @@ def with_palette(path, indices, colours):
 def test_a_palette_is_resolved(tmp_path):
     with_palette(tmp_path / "m.png", SHAPE, [(0, 0, 0), (128, 0, 0)])
     mask = read_mask(tmp_path / "m.png")
-    assert (mask.coding, mask.as_it_is) == ("palette", False)
+    assert (mask.coding, mask.as_it_is) == ("palette #800000 on #000000", False)
     np.testing.assert_array_equal(mask.classes, SHAPE)
     with_palette(tmp_path / "grey.png", SHAPE, [(0, 0, 0), (255, 255, 255)])
     mask = read_mask(tmp_path / "grey.png")
@@ -102,8 +106,9 @@ def blocks(*values):
         blocks((0, 0, 0), (0, 0, 255), (255, 0, 0)),
         blocks((0, 0, 0), (0, 0, 100), (0, 0, 170), (0, 0, 255)),
         blocks(0, 85, 170, 255),
+        blocks(0, 1, 2, 255),
     ],
-    ids=["voc", "three", "one hue", "grey"],
+    ids=["voc", "three", "one hue", "grey", "ignored"],
 )
 def test_blocks_of_several_classes_are_not_taken_for_two(tmp_path, stored):
     cv2.imwrite(str(tmp_path / "m.png"), stored)
@@ -113,14 +118,15 @@ def test_blocks_of_several_classes_are_not_taken_for_two(tmp_path, stored):
 
 @pytest.mark.parametrize("quality", [75, 95])
 @pytest.mark.parametrize(
-    ("background", "landslide"), [((0, 0, 0), (0, 0, 128)), ((0, 0, 0), (0, 255, 255)), ((40, 40, 40), (60, 80, 240))]
+    ("background", "landslide"),
+    [((0, 0, 0), (0, 0, 128)), ((0, 0, 0), (0, 255, 255)), ((240, 240, 240), (60, 80, 240))],
 )
 def test_colours_of_a_lossy_file_are_two_classes(tmp_path, background, landslide, quality):
     large = cv2.resize(SHAPE, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)
     stored = np.where(large[..., None] == 1, np.uint8(landslide), np.uint8(background))
     cv2.imwrite(str(tmp_path / "m.jpg"), stored, [cv2.IMWRITE_JPEG_QUALITY, quality])
     mask = read_mask(tmp_path / "m.jpg")
-    assert mask.coding == "soft" and (mask.classes != large).mean() < 0.005
+    assert mask.coding.startswith("soft #") and (mask.classes != large).mean() < 0.005
 
 
 def test_a_palette_of_several_classes_is_not_taken_for_soft(tmp_path):
@@ -128,6 +134,19 @@ def test_a_palette_of_several_classes_is_not_taken_for_soft(tmp_path):
     indices[:3, :3], indices[5:9, 5:9], indices[20:23] = 1, 2, 3
     with_palette(tmp_path / "m.png", indices, [(0, 0, 0), (60, 0, 0), (0, 120, 0), (255, 255, 0)])
     with pytest.raises(LandslideError, match="neither two classes"):
+        read_mask(tmp_path / "m.png")
+
+
+@pytest.mark.parametrize(
+    ("stored", "text"),
+    [
+        (coloured((255, 0, 0), (0, 0, 255)), "neither black nor white"),
+        (np.dstack([coloured((0, 0, 0), (0, 0, 255)), 1 - SHAPE]), "another in its"),
+    ],
+)
+def test_what_cannot_be_known_is_refused(tmp_path, stored, text):
+    cv2.imwrite(str(tmp_path / "m.png"), stored)
+    with pytest.raises(LandslideError, match=text):
         read_mask(tmp_path / "m.png")
 
 
@@ -141,6 +160,7 @@ def test_training_takes_exactly_what_is_fine_as_it_is(tmp_path):
     """`as_it_is` here and the check before training must agree, and so must the classes."""
     files = {"a.png": SHAPE, "b.png": SHAPE + 1, "c.tif": SHAPE.astype(np.float32), "d.jpg": SHAPE * 255}
     files |= {"e.png": SHAPE.astype(np.uint16) * 999, "f.png": coloured((0, 0, 0), (9, 0, 99)), "g.bmp": SHAPE * 7}
+    files |= {"h.png": np.dstack([coloured((9, 9, 9), (9, 9, 9)), SHAPE * 255])}  # only its transparency has the shape
     cv2.imwrite(str(tmp_path / "image.png"), coloured((1, 2, 3), (4, 5, 6)))
     for name, stored in files.items():
         cv2.imwrite(str(tmp_path / name), stored)
