@@ -121,6 +121,7 @@ def evaluate(options) -> None:
 
     model = load_model(options.weights)
     _warn_of_training_images(samples, data["trained_on"], "images")
+    _warn_of_training_ground(samples, data)
     _warn_of_initial_images(samples, description)
     _warn_of_training_images(negatives, data.get("negatives", []), "images without landslide")
     with progress(len(samples) + len(negatives), "evaluating") as bar:
@@ -140,6 +141,16 @@ def _warn_of_training_images(samples, trained_on: Sequence[str], what: str) -> N
     seen = set(trained_on) & {sample.name for sample in samples}
     if seen:
         _say(f"{len(seen)} of these {len(samples)} {what} were trained on: the scores say nothing about new images.")
+
+
+def _warn_of_training_ground(samples, data: dict) -> None:
+    groups, names = set(data.get("groups", ())), set(data["trained_on"])
+    seen = [sample for sample in samples if sample.group in groups and sample.name not in names]
+    if seen:
+        _say(
+            f"{len(seen)} of these {len(samples)} images show ground that was trained on, in other images or variants: "
+            "the scores flatter."
+        )
 
 
 def _warn_of_initial_images(samples, description: dict) -> None:

@@ -352,6 +352,7 @@ def _description(settings: Settings, split: Split) -> dict:
             "fold": split.fold,
             "labels": split.labels,
             "trained_on": [sample.name for sample in split.subset("train")],
+            "groups": sorted({sample.group for sample in split.subset("train")}),
             "negatives": [sample.name for sample in training_negatives(settings, split)],
         },
         **_initial_data(settings),

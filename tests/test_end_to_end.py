@@ -63,6 +63,7 @@ def test_the_weights_describe_themselves(tiny_run, best, scenes):
         "fold": None,
         "labels": "original",
         "trained_on": [sample.name for sample in split.subset("train")],
+        "groups": sorted(sample.group for sample in split.subset("train")),
         "negatives": description["data"]["negatives"],
     }
     parts = split_samples(find_samples(scenes), "auto", negatives=find_negatives(scenes)).negatives
@@ -110,6 +111,16 @@ def test_evaluate_takes_the_fold_of_training_unless_told_otherwise(best, scenes,
         ("auto, fold 3/4", expected(fold="3/4")),
         ("auto", expected()),
     ]
+
+
+def test_variants_of_training_images_are_known_for_what_they_are(best, scenes, tmp_path, capsys):
+    assert main(["augment", "--data", str(scenes), "--out", str(tmp_path / "more"), "--count", "26"]) == 0
+    count = evaluated(best, tmp_path / "more", tmp_path, "train")["images"]
+    printed = capsys.readouterr().out
+    assert f"{count} of these {count} images show ground that was trained on" in printed
+    assert "were trained on: the scores say nothing" not in printed
+    evaluated(best, scenes, tmp_path, "test")
+    assert "trained on" not in capsys.readouterr().out
 
 
 def test_negatives_are_reported_apart_and_as_the_masks_have_them(best, scenes, tmp_path, capsys):

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..io import progress
-from .folder import Sample, check_samples, find_negatives, find_samples
+from .folder import Sample, check_samples, find_data
 from .labels import with_labels
 from .overlaps import find_overlaps, overlap_groups
-from .splits import Split, split_samples
+from .splits import Split, all_listed, listed_groups, split_samples
 
 
 @dataclass(frozen=True)
@@ -42,25 +42,25 @@ def load_split(
     """The samples of `folder`, every file read once, divided by the split `name`; bars show what takes long.
 
     Where the split is dealt (`auto`, folds), images that share ground are found first and stay on one side. With
-    `negatives` the images without landslide are divided too. Raises `LandslideError` for what `find_samples`,
-    `split_samples` and `check_samples` refuse.
+    `negatives` the images without landslide are divided too, in the same way. Raises `LandslideError` for what
+    `find_data`, `split_samples` and `check_samples` refuse.
     """
-    samples = find_samples(folder)
-    without = find_negatives(folder) if negatives else []
+    samples, without = find_data(folder, negatives=negatives, classes=classes)
     options = {"fold": fold, "seed": seed, "negatives": without}
     split = split_samples(samples, name, **options)
     with progress(len(samples) + len(without), "checking files", "file") as bar:
         check_samples([*samples, *without], folder, bar.update, classes=classes)
-    if split.dealt:
-        split = split_samples(samples, name, groups=groups_by_ground(samples), **options)
+    if split.dealt or not all_listed(without):
+        split = split_samples(samples, name, groups=groups_by_ground(samples, without), **options)
     return split
 
 
-def groups_by_ground(samples: list[Sample]) -> dict[str, str]:
-    """Name to group: the samples' own groups, joined where images share ground."""
-    with progress(2 * len(samples), "finding overlaps", "step") as bar:
-        overlaps = find_overlaps({sample.name: sample.image for sample in samples}, bar.update)
-    return overlap_groups({sample.name: sample.group for sample in samples}, overlaps)
+def groups_by_ground(samples: list[Sample], negatives: list[Sample]) -> dict[str, str]:
+    """Name to group (of negatives: own group to group), as lists know it and shared ground joins it."""
+    images = {sample.name: sample.image for sample in samples} | {sample.group: sample.image for sample in negatives}
+    listed = listed_groups(samples) | {sample.group: sample.group for sample in negatives}
+    with progress(2 * len(images), "finding overlaps", "step") as bar:
+        return overlap_groups(listed, find_overlaps(images, bar.update))
 
 
 def labelled(split: Split, labels: str) -> Split:

@@ -24,6 +24,7 @@ class Neighbour:
     dx: int
 
 
+MOST_CLASSES = 255  # that a mask of bytes can number, with one value for ignored pixels
 GROUPS = "groups.csv"  # beside image/ and mask/, where several samples show the same ground
 EXPANDED = "augment.json"  # beside them in a set that `augment` wrote: how
 
@@ -75,7 +76,13 @@ class Sample:
 
     def folder_problem(self, values: set[int]) -> str | None:
         """What is wrong with a folder whose masks, each possible by itself, hold `values` together."""
-        return None
+        marked = values - {0}
+        if len(marked) < 2 or marked == {1, 255}:  # the two usual values for the same
+            return None
+        return (
+            f"masks mark landslide with the values {first_values(sorted(marked))}, which may be several classes; give "
+            "it one value in all, or let `keras-landslide prepare FOLDER --out CLEAN` take all of them as landslide."
+        )
 
 
 def classes_of(mask: np.ndarray) -> np.ndarray:
@@ -91,32 +98,46 @@ def find_samples(folder: Path | str) -> list[Sample]:
     `groups.csv` (name,group) beside `image/` says otherwise. Raises `LandslideError` for a folder of another shape, or
     naming every image without mask and mask without image.
     """
-    from .voc import voc_root, voc_samples  # here, because voc.py is built on this file
+    return find_data(folder)[0]
+
+
+def find_data(
+    folder: Path | str, *, negatives: bool = False, classes: int = MOST_CLASSES
+) -> tuple[list[Sample], list[Sample]]:
+    """The samples of `folder` (`find_samples`) and, if asked for, those without landslide (`find_negatives`).
+
+    The error for files without a partner names all other bad files, too; of masks, those not for `classes`.
+    """
+    from .voc import VocSample, voc_root, voc_samples  # here, because voc.py is built on this file
 
     layout, root = _layout(Path(folder)), voc_root(folder)
-    if layout is None and root is not None:
-        return voc_samples(root)
-    if layout is None:
+    if layout is None and root is None:
         raise LandslideError(
             f"{folder}: has neither landslide/image and landslide/mask (as Bijie is distributed) nor image and mask "
             "nor JPEGImages and SegmentationClass (VOC's form)."
         )
-    images_folder, masks_folder = layout
     problems: list[str] = []
+    samples = _pairs(*layout, problems) if layout else voc_samples(root, problems)
+    without = _without_landslide(Path(folder), problems) if negatives else []
+    if problems:
+        problems += file_problems([*samples, *without], classes=classes)[0]
+        raise bad_files(folder, problems, Sample.remedy if layout else VocSample.remedy)
+    return samples, without
+
+
+def _pairs(images_folder: Path, masks_folder: Path, problems: list[str]) -> list[Sample]:
+    """The pairs, sorted by name; what has no partner is added to `problems`."""
     images = by_stem(images_folder, problems)
     masks = by_stem(masks_folder, problems)
+    if not images and not masks:
+        raise LandslideError(
+            f"{images_folder}: holds no images; put files ending in {', '.join(IMAGE_SUFFIXES)} there."
+        )
     problems += [f"{images[name]}: has no mask in {masks_folder}" for name in sorted(images.keys() - masks.keys())]
     problems += [f"{masks[name]}: has no image in {images_folder}" for name in sorted(masks.keys() - images.keys())]
     paired = sorted(images.keys() & masks.keys())
     groups = read_groups(images_folder.parent, paired)
-    samples = [Sample(name, images[name], masks[name], groups.get(name, name)) for name in paired]
-    if problems:  # say at once what is wrong with the files of pairs, too
-        raise bad_files(folder, problems + file_problems(samples)[0])
-    if not images:
-        raise LandslideError(
-            f"{images_folder}: holds no images; put files ending in {', '.join(IMAGE_SUFFIXES)} there."
-        )
-    return samples
+    return [Sample(name, images[name], masks[name], groups.get(name, name)) for name in paired]
 
 
 def read_groups(folder: Path, names: Collection[str]) -> dict[str, str]:
@@ -157,14 +178,19 @@ def find_negatives(folder: Path | str) -> list[Sample]:
 
     Raises `LandslideError` where there are none.
     """
-    images_folder = Path(folder) / "non-landslide" / "image"
     problems: list[str] = []
-    images = by_stem(images_folder, problems) if images_folder.is_dir() else {}
+    samples = _without_landslide(Path(folder), problems)
     if problems:
         raise bad_files(folder, problems)
+    return samples
+
+
+def _without_landslide(folder: Path, problems: list[str]) -> list[Sample]:
+    images_folder = folder / "non-landslide" / "image"
+    images = by_stem(images_folder, problems) if images_folder.is_dir() else {}
     if not images:
         raise LandslideError(f"{images_folder}: holds no images; put images without landslides there to use negatives.")
-    return [Sample(name, images[name], None, group=name) for name in sorted(images)]
+    return [Sample(name, images[name], None, group=f"non-landslide/{name}") for name in sorted(images)]
 
 
 def _layout(folder: Path) -> tuple[Path, Path] | None:

@@ -1,8 +1,9 @@
 """What is in a folder of images and masks, before anyone trains on it, and a clean copy of it."""
 
+import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -12,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import LandslideError, unknown_name
-from ..io import IMAGE_SUFFIXES, folder_written_beside, read_image, write_image, write_json
-from .folder import Sample, images_in, size_mismatch
+from ..io import IMAGE_SUFFIXES, folder_written_beside, read_image, write_image, write_json, write_text
+from .folder import GROUPS, Sample, groups_table, images_in, read_groups, size_mismatch
 from .masks import read_mask
 from .overlaps import Overlap, find_overlaps, overlap_groups, shared_ground
-from .splits import BIJIE_SPLITS, SPLITS, SUBSETS, Split, bijie_table, split_samples
+from .splits import BIJIE_SPLITS, SPLITS, SUBSETS, Split, bijie_table, listed_groups, split_samples
 from .voc import voc_root
 
 REPORT_NAME = "prepare.json"  # in a clean copy: what was found where it came from
@@ -42,7 +43,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Item:
-    """An image that can be read, with its mask if it has one that holds two classes; sizes and counts in pixels."""
+    """An image that can be read, with its mask if it has one that holds two classes; sizes and counts in pixels.
+
+    A `blank` mask is background all over, whatever the file alone would say. Non-landslide images are called
+    `non-landslide/NAME`, as their group is (`folder.find_negatives`).
+    """
 
     name: str
     image: Path
@@ -51,17 +56,23 @@ class Item:
     mask: Path | None = None
     coding: str = ""
     landslide_pixels: int = 0
+    blank: bool = False
 
     @property
     def pixels(self) -> int:
         return self.height * self.width
+
+    def classes(self) -> np.ndarray:
+        """The classes of the mask, `(H, W)` uint8."""
+        return read_mask(self.mask).classes * np.uint8(not self.blank)
 
 
 @dataclass
 class Survey:
     """What `survey` found; `images` and `negatives` are those that can be read, `problems` a file and a text each.
 
-    `groups` has the overlap group of every readable image, `shared` what masks say of the same ground.
+    `groups` has the group of every readable image, as lists know it (`listed`: the folder's own) and overlaps join it;
+    `shared` is what masks say of the same ground.
     """
 
     source: Source
@@ -69,6 +80,7 @@ class Survey:
     negatives: list[Item] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
     overlaps: list[Overlap] = field(default_factory=list)
+    listed: dict[str, str] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
     shared: dict = field(default_factory=dict)
     splits: dict[str, Split] = field(default_factory=dict)
@@ -86,7 +98,7 @@ class Survey:
 
     def to_json(self, split: str | None) -> dict:
         """The agreed keys of `prepare --json` for the chosen split, then what else is known."""
-        groups = Counter(self.groups.values())
+        groups = Counter(overlap_groups({name: name for name in self.groups}, self.overlaps).values())
         return {
             "landslide": {"images": len(self.source.images), "masks": len(self.source.masks)},
             "non_landslide": {"images": len(self.source.negatives)},
@@ -109,8 +121,8 @@ class Survey:
         split = self.splits[name]
         sides: dict[str, set[str]] = {}
         for subset, samples in split.subsets.items():
-            for sample in samples:
-                sides.setdefault(self.groups[sample.name], set()).add(subset)
+            for sample in samples + split.negatives[subset]:
+                sides.setdefault(sample.group, set()).add(subset)
         return {
             "name": name,
             "expected": split.expected,
@@ -152,14 +164,20 @@ def survey(source: Source, split: str | None, *, seed: int, on_done: Callable[[]
         raise unknown_name("split", split, SPLITS)
     report = Survey(source)
     _inspect(report, on_done)
-    names = {item.name: item.image for item in report.images + report.negatives}
-    report.overlaps = find_overlaps(names, on_done)
-    report.groups = overlap_groups({name: name for name in names}, report.overlaps)
+    readable = [
+        Sample(item.name, item.image, item.mask, report.listed.get(item.name, item.name))
+        for item in sorted(report.images + report.negatives, key=lambda item: item.name)
+    ]
+    report.overlaps = find_overlaps({sample.name: sample.image for sample in readable}, on_done)
+    report.groups = overlap_groups(listed_groups(readable), report.overlaps)
     report.shared = _labels_on_shared_ground(report)
-    samples = [Sample(item.name, item.image, item.mask, group=item.name) for item in report.pairs]
+    samples = [sample for sample in readable if sample.mask]
+    without = {item.name for item in report.negatives}
+    negatives = [replace(sample, name=sample.image.stem) for sample in readable if sample.name in without]
+    how = {"seed": seed, "groups": report.groups, "negatives": negatives}
     for name in dict.fromkeys([*(BIJIE_SPLITS if _is_bijie(source) else ()), *([split] if split else [])]):
         with suppress(LandslideError):  # none of its images is here
-            report.splits[name] = split_samples(samples, name, seed=seed, groups=report.groups)
+            report.splits[name] = split_samples(samples, name, **how)
     return report
 
 
@@ -174,8 +192,7 @@ def _inspect(report: Survey, on_done: Callable[[], object]) -> None:
     found = {kind: _by_stem(getattr(source, kind), report.problems) for kind in ("images", "masks", "negatives")}
     masks = found["masks"]
     tasks = [(name, path, masks.get(name), True) for name, path in found["images"].items()]
-    for name, path in found["negatives"].items():
-        tasks.append((f"non-landslide/{name}" if name in found["images"] else name, path, None, False))
+    tasks += [(f"non-landslide/{name}", path, None, False) for name, path in found["negatives"].items()]
     with ThreadPoolExecutor() as pool:
         for (*_, in_pairs), (item, problems) in zip(tasks, pool.map(_read_item, tasks), strict=True):
             report.problems += problems
@@ -183,9 +200,40 @@ def _inspect(report: Survey, on_done: Callable[[], object]) -> None:
                 (report.images if in_pairs else report.negatives).append(item)
             on_done()
     report.problems += [(masks[name], "has no image") for name in masks.keys() - found["images"].keys()]
+    _compare_codings(report)
+    _read_listed_groups(report, found["images"])
     report.problems = sorted((source.relative(path), text) for path, text in report.problems)
     if not source.images and not source.negatives:
         report.problems.append((".", f"holds no images ending in {', '.join(IMAGE_SUFFIXES)}"))
+
+
+def _compare_codings(report: Survey) -> None:
+    """What the masks of a folder say together: what one of a single value means, and whether several mean landslide."""
+    pairs = [item.coding.split("/") for item in report.pairs if re.fullmatch(r"\d+/\d+", item.coding)]
+    low, high = ({int(pair[end]) for pair in pairs} for end in (0, 1))
+    for place, item in enumerate(report.images):
+        value = int(item.coding.removeprefix("only ")) if item.coding.startswith("only ") else 0
+        if value in low - high - {0}:
+            report.images[place] = replace(item, blank=True, landslide_pixels=0)
+            problem = f"holds only {value}, which is background in other masks; --out writes it so"
+            report.problems.append((item.mask, problem))
+        elif value:
+            high.add(value)
+    for item in report.pairs[:1]:
+        problem = Sample(item.name, item.image, item.mask, item.name).folder_problem(high)
+        report.problems += [(item.mask.parent, problem.rstrip("."))] if problem else []
+
+
+def _read_listed_groups(report: Survey, images: Mapping[str, Path]) -> None:
+    for table in {path.parent.parent / GROUPS for path in images.values()}:
+        try:
+            report.listed = read_groups(table.parent, images)
+        except LandslideError as error:
+            report.problems.append((table, _without_path(error, table)))
+
+
+def _without_path(error: LandslideError, path: Path) -> str:
+    return error.message.removeprefix(f"{path}: ").rstrip(".")
 
 
 def _by_stem(paths: Sequence[Path], problems: list) -> dict[str, Path]:
@@ -216,7 +264,7 @@ def _tried(read: Callable, path: Path, problems: list):
     try:
         return read(path)
     except LandslideError as error:
-        problems.append((path, error.message.removeprefix(f"{path}: ").rstrip(".")))
+        problems.append((path, _without_path(error, path)))
     return None
 
 
@@ -243,13 +291,13 @@ def _labels_on_shared_ground(report: Survey) -> dict:
 
     `completed.landslide_pixels` is a fraction of those that are marked already.
     """
-    masks = {item.name: item.mask for item in report.pairs}
+    masks = {item.name: item for item in report.pairs}
     labelled = [pair for pair in report.overlaps if pair.a in masks and pair.b in masks]
     labelled.sort(key=lambda pair: (report.groups[pair.a], pair))
     marked = disagreeing = added = changed = 0
     for _, pairs in groupby(labelled, key=lambda pair: report.groups[pair.a]):  # a group at a time is in memory
         pairs = list(pairs)
-        own = {name: read_mask(masks[name]).classes for pair in pairs for name in (pair.a, pair.b)}
+        own = {name: masks[name].classes() for pair in pairs for name in (pair.a, pair.b)}
         united = {name: classes.copy() for name, classes in own.items()}
         for pair in pairs:
             a, b = own[pair.a], own[pair.b]
@@ -272,8 +320,8 @@ def _labels_on_shared_ground(report: Survey) -> dict:
 def write_clean_copy(report: Survey, out: Path | str, content: dict) -> None:
     """Write what can be used to the folder `out`, in the layout of the source, with `content` as `prepare.json`.
 
-    Images are copied as they are, masks become PNG with 0 and 255. The folder appears when it is complete, in place of
-    an earlier one; see `io.check_copy`.
+    Images are copied as they are, masks become PNG with 0 and 255, and a table of groups names those that are left. The
+    folder appears when it is complete, in place of an earlier one; see `io.check_copy`.
     """
     source = report.source
     with folder_written_beside(out, replace=True) as beside:
@@ -283,5 +331,8 @@ def write_clean_copy(report: Survey, out: Path | str, content: dict) -> None:
             shutil.copyfile(item.image, copy)
             if item.mask:
                 mask = (beside / source.relative(item.mask)).with_suffix(".png")
-                write_image(mask, read_mask(item.mask).classes * np.uint8(255))
+                write_image(mask, item.classes() * np.uint8(255))
+        groups = {item.name: report.listed[item.name] for item in report.pairs if item.name in report.listed}
+        if groups:
+            write_text(beside / source.relative(report.pairs[0].image.parent.parent / GROUPS), groups_table(groups))
         write_json(beside / REPORT_NAME, content)

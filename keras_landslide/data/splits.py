@@ -51,6 +51,10 @@ class Split:
         """The samples of `train`, `val` or `test`; raises `LandslideError` if there are none."""
         if name not in SUBSETS:
             raise unknown_name("subset", name, SUBSETS)
+        if not self.subsets[name] and self.dealt:
+            raise LandslideError(
+                f"The {name} part of split {self.title} has no image: too few images here share no ground; add images."
+            )
         if not self.subsets[name]:
             raise LandslideError(
                 f"The {name} part of split {self.title} has no image here ({self.expected[name]} in the whole data "
@@ -107,8 +111,9 @@ def split_samples(
     Samples of one group stay together in `auto` and in folds. `groups` says the group of a sample's name; where it
     does not, the package's table of Bijie does, else the sample itself.
 
-    `negatives` have the role that the package's table gives them, the same in every split; those that it does not
-    know are dealt in the same shares.
+    `negatives` have the role that the package's table gives them, the same in every split. Of those that it does not
+    know, one that shares ground with samples stands on their side, and the others are dealt in the same shares;
+    `groups` knows them by their own group.
 
     Raises `LandslideError` for an unknown name or fold, and where none of the split's images is here.
     """
@@ -121,7 +126,7 @@ def split_samples(
     split = _auto(samples, seed) if name == "auto" else _listed(samples) if name == "voc" else _bijie(samples, name)
     if fold:
         split = _folded(split, part, parts, seed)
-    return replace(split, negatives=_divided_negatives(negatives, seed))
+    return replace(split, negatives=_divided_negatives(negatives, split, groups or {}, seed))
 
 
 def _listed(samples: Sequence[Sample]) -> Split:
@@ -136,8 +141,14 @@ def _listed(samples: Sequence[Sample]) -> Split:
 
 
 def _grouped(samples: Sequence[Sample], groups: Mapping[str, str]) -> list[Sample]:
-    known = {row["name"]: row["group"] for row in bijie_table()} | dict(groups)
-    return [replace(sample, group=known.get(sample.name, sample.group)) for sample in samples]
+    known = listed_groups(samples) | dict(groups)
+    return [replace(sample, group=known[sample.name]) for sample in samples]
+
+
+def listed_groups(samples: Sequence[Sample]) -> dict[str, str]:
+    """Name to group, before anyone looks at the pixels: the package's table of Bijie, else the sample's own."""
+    known = {row["name"]: row["group"] for row in bijie_table()}
+    return {sample.name: known.get(sample.name, sample.group) for sample in samples}
 
 
 def _auto(samples: Sequence[Sample], seed: int) -> Split:
@@ -181,11 +192,24 @@ def _shuffled_groups(samples: Sequence[Sample], seed: int) -> list[list[Sample]]
     return order
 
 
-def _divided_negatives(negatives: Sequence[Sample], seed: int) -> dict[str, list[Sample]]:
-    roles = {row["name"]: row["role"] for row in _table("bijie_negatives.csv")}
-    unknown = [sample for sample in negatives if sample.name not in roles]
-    dealt = _dealt(unknown, NEGATIVE_SHARES, seed)
-    return {name: [sample for sample in negatives if roles.get(sample.name) == name] + dealt[name] for name in SUBSETS}
+def _divided_negatives(
+    negatives: Sequence[Sample], split: Split, groups: Mapping[str, str], seed: int
+) -> dict[str, list[Sample]]:
+    negatives = [replace(sample, group=groups.get(sample.group, sample.group)) for sample in negatives]
+    sides = {sample.group: name for name, part in split.subsets.items() for sample in part}
+    listed = _negative_roles()
+    roles = {sample.name: listed.get(sample.name, sides.get(sample.group)) for sample in negatives}
+    dealt = _dealt([sample for sample in negatives if roles[sample.name] is None], NEGATIVE_SHARES, seed)
+    return {name: [sample for sample in negatives if roles[sample.name] == name] + dealt[name] for name in SUBSETS}
+
+
+def all_listed(negatives: Sequence[Sample]) -> bool:
+    """Whether the package's table knows the role of all `negatives`, so that none is dealt."""
+    return _negative_roles().keys() >= {sample.name for sample in negatives}
+
+
+def _negative_roles() -> dict[str, str]:
+    return {row["name"]: row["role"] for row in _table("bijie_negatives.csv")}
 
 
 def _dealt(samples: Sequence[Sample], shares: dict[str, float], seed: int) -> dict[str, list[Sample]]:

@@ -31,7 +31,7 @@ import numpy as np
 from ..errors import LandslideError
 from ..io import read_indexed
 from ..settings import IGNORE_LABEL
-from .folder import Sample, bad_files, by_stem
+from .folder import Sample, by_stem
 from .splits import SUBSETS
 
 VOC_CLASSES = (
@@ -78,24 +78,22 @@ def voc_root(folder: Path | str) -> Path | None:
     return next((root for root in roots if (root / IMAGES).is_dir() and (root / MASKS).is_dir()), None)
 
 
-def voc_samples(root: Path) -> list[Sample]:
+def voc_samples(root: Path, problems: list[str]) -> list[Sample]:
     """The samples of a folder in VOC's form, sorted by name, with the subset in which its lists have them.
 
-    Raises `LandslideError` naming every list that is missing, every listed name without image or mask, and every name
-    that stands in two lists.
+    Every list that is missing, listed name without image or mask, and name that stands in two lists is added to
+    `problems`.
     """
-    problems: list[str] = []
     images, masks = by_stem(root / IMAGES, problems), by_stem(root / MASKS, problems)
     listed = _listed(root / LISTS, masks, problems) if (root / LISTS).is_dir() else dict.fromkeys(masks)
     for name, subset in listed.items():
         source = root / LISTS / f"{subset}.txt: lists {name}, which" if subset else f"{masks[name]}:"
         problems += [f"{source} has no image in {root / IMAGES}"] if name not in images else []
         problems += [f"{source} has no mask in {root / MASKS}"] if name not in masks else []
-    if problems:
-        raise bad_files(root, problems, VocSample.remedy)
-    if not listed:
+    if not listed and not problems:
         raise LandslideError(f"{root}: holds no samples; put masks into {MASKS} and their names into {LISTS}.")
-    return [VocSample(name, images[name], masks[name], name, listed=listed[name]) for name in sorted(listed)]
+    whole = sorted(listed.keys() & images.keys() & masks.keys())
+    return [VocSample(name, images[name], masks[name], name, listed=listed[name]) for name in whole]
 
 
 def _listed(lists: Path, masks: dict[str, Path], problems: list[str]) -> dict[str, str]:

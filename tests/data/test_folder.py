@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from keras_landslide.data.dataset import load_split
 from keras_landslide.data.folder import check_samples, find_negatives, find_samples
 from keras_landslide.errors import LandslideError
 
@@ -141,6 +142,22 @@ def test_a_broken_image_without_landslide_is_named_among_the_others(folder, scen
     with pytest.raises(LandslideError, match="2 files cannot be used") as error:
         check_samples([*samples, *negatives], folder)
     assert samples[0].name in error.value.files[0] and negatives[2].name in error.value.files[1]
+
+
+def test_pairs_and_images_without_landslide_are_named_at_once(folder, scenes):
+    shutil.copytree(scenes / "non-landslide", folder / "non-landslide")
+    (folder / "landslide/mask/synth_0005.png").unlink()
+    (folder / "landslide/image/synth_0001.png").write_text("no image")
+    (folder / "non-landslide/image/synth_0018.png").write_bytes(b"")
+    with pytest.raises(LandslideError, match="3 files cannot be used") as error:
+        load_split(folder, "auto", negatives=True)
+    wanted = [
+        ("synth_0005.png", "has no mask"),
+        ("synth_0001.png", "not a readable"),
+        ("synth_0018.png", "not a readable"),
+    ]
+    for (name, text), line in zip(wanted, error.value.files, strict=True):
+        assert name in line and text in line
 
 
 def test_no_images_without_landslide(folder):

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from keras_landslide.cli import main
-from keras_landslide.data.folder import check_samples, find_samples
+from keras_landslide.data.dataset import load_split
+from keras_landslide.data.folder import check_samples, find_negatives, find_samples
+from keras_landslide.data.splits import bijie_table, split_samples
 from keras_landslide.data.synthetic import mountain_scene
+from keras_landslide.io import read_image
 
 AGREED_KEYS = ["landslide", "non_landslide", "problems", "overlaps", "split"]
 
@@ -122,7 +125,7 @@ BAD = {
     "landslide/mask/h.png": "neither two classes",
     "landslide/mask/j.png": "has no image",
     "landslide/mask/k.png": "coded as soft",
-    "landslide/mask/l.png": "coded as colour",
+    "landslide/mask/l.png": "coded as colour #800000 on #000000",
     "landslide/mask/m.png": "has no image",
     "non-landslide/image/n3.png": "not a readable image",
 }
@@ -177,6 +180,99 @@ def test_only_an_earlier_copy_is_ever_replaced(good, report, tmp_path, fails):
     (tmp_path / "thesis" / "thesis.txt").write_text("mine")
     assert "holds something else" in fails("prepare", good, "--out", tmp_path / "thesis", "--overwrite")
     assert files(tmp_path) == {**before, "thesis/thesis.txt": b"mine"}
+
+
+def set_of_many(folder):
+    """Twelve images of as many scenes, a negative of the ground of image 3, and two negatives of one ground."""
+    write = writer(folder)
+    for number in range(12):
+        scene = mountain_scene(number, (48, 56))
+        write(f"s-{number:02d}", scene.image, scene.mask * np.uint8(255))
+    for name, number in (("n1", 3), ("n2", 20), ("n3", 20), ("n4", 21)):
+        put(folder / "non-landslide/image" / f"{name}.png", mountain_scene(number, (48, 56)).image[..., ::-1])
+    return folder
+
+
+def sides(split):
+    """The subsets in which samples of each group stand."""
+    found = {}
+    for subset, samples in split.subsets.items():
+        for sample in samples + split.negatives[subset]:
+            found.setdefault(sample.group, set()).add(subset)
+    return found
+
+
+def test_variants_of_an_image_stay_together_in_the_report_and_in_the_copy(report, tmp_path):
+    """Six groups of two images, which pixels do not show."""
+    folder = set_of_many(tmp_path / "data")
+    lines = [f"s-{number:02d},g{number // 2}" for number in range(12)]
+    (folder / "landslide/groups.csv").write_text("name,group\n" + "\n".join(lines))
+    (folder / "landslide/image/s-00.png").write_bytes(b"no picture")
+    (folder / "landslide/mask/s-00.png").unlink()
+    content, _ = report(folder, "--split", "auto", "--out", tmp_path / "clean")
+    clean = load_split(tmp_path / "clean", "auto", negatives=True)
+    assert len(clean.subset("train")) == content["split"]["present"]["train"]
+    assert all(len(subsets) == 1 for subsets in sides(clean).values())
+    assert {sample.name: sample.group for part in clean.subsets.values() for sample in part} == {
+        f"s-{number:02d}": f"g{number // 2}" for number in range(1, 12) if number not in (2, 3)
+    } | {"s-02": "g1", "s-03": "g1"}
+    (folder / "landslide/groups.csv").write_text("name;group\n")
+    (problem,) = [one for one in report(folder)[0]["problems"] if one["file"] == "landslide/groups.csv"]
+    assert problem["problem"].startswith("is not a table")
+
+
+def test_images_without_landslide_stay_with_the_ground_that_they_show(report, tmp_path):
+    folder = set_of_many(tmp_path / "data")
+    for seed in range(4):
+        split = load_split(folder, "auto", seed=seed, negatives=True)
+        assert all(len(subsets) == 1 for subsets in sides(split).values())
+        groups = {one.name: one.group for part in split.negatives.values() for one in part}
+        assert groups == {
+            f"n{number}": f"non-landslide/n{min(number, 2 if number < 4 else 4)}" for number in (1, 2, 3, 4)
+        }
+        content, _ = report(folder, "--split", "auto", "--seed", seed)
+        assert content["split"]["groups_on_two_sides"] == 0
+    parted = split_samples(find_samples(folder), "auto", negatives=find_negatives(folder), seed=0)  # nobody looked
+    named = {f"s-{number:02d}" for number in range(12)} | {f"non-landslide/n{number}" for number in (1, 2, 3, 4)}
+    assert sides(parted).keys() == named
+
+
+def test_a_copy_that_lost_its_overlaps_is_known_by_its_names(bijie, report, tmp_path):
+    """Bijie's images saved anew as JPEG share no ground to the bit; the package's list knows that they do."""
+    group = [row["name"] for row in bijie_table() if row["random510"]][:120]
+    for name in group:
+        image = read_image(bijie / "landslide/image" / f"{name}.png")
+        (tmp_path / "data/image").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / "data/image" / f"{name}.jpg"), image[..., ::-1])
+        put(tmp_path / "data/mask" / f"{name}.png", np.zeros(image.shape[:2], np.uint8))
+    content, _ = report(tmp_path / "data", "--split", "random510")
+    found = sides(split_samples(find_samples(tmp_path / "data"), "random510"))
+    known = sum(len(subsets) > 1 for subsets in found.values())
+    assert content["split"]["groups_on_two_sides"] == known > 0
+    assert all(len(subsets) == 1 for subsets in sides(load_split(tmp_path / "data", "auto")).values())
+
+
+def test_masks_are_judged_together(report, tmp_path, fails):
+    """Of 1 and 2, a mask of 1 alone is background; 1 and 2 on a background of 0 may be two classes."""
+    write, disc = writer(tmp_path / "one"), np.pad(np.ones((20, 20), np.uint8), 14)
+    several = writer(tmp_path / "several")
+    for number, name in enumerate("abcd"):
+        image = mountain_scene(number, (48, 48)).image
+        write(name, image, 1 + disc * (name < "c"))
+        several(name, image, disc * (1 + number % 2))
+    content, _ = report(tmp_path / "one", "--out", tmp_path / "clean")
+    assert content["landslide_share"]["pixels"] == pytest.approx(2 * 400 / (4 * 48 * 48))
+    for name in "abcd":
+        mask = cv2.imread(str(tmp_path / "clean/landslide/mask" / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(mask, disc * 255 * (name < "c"))
+    content, _ = report(tmp_path / "several", "--out", tmp_path / "together")
+    (problem,) = content["problems"]
+    assert (
+        problem["file"] == "landslide/mask"
+        and "with the values 1, 2, which may be several classes" in problem["problem"]
+    )
+    assert "with the values 1, 2" in fails("train", "--data", tmp_path / "several", "--out", tmp_path / "run")
+    check_samples(find_samples(tmp_path / "together"), tmp_path / "together")
 
 
 def test_nothing_that_can_be_used_makes_no_copy(tmp_path, report):

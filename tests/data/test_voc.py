@@ -153,7 +153,8 @@ def test_all_mistakes_of_the_lists_are_named_at_once(folder):
     (folder / "SegmentationClass" / "2007_000002.png").unlink()
     with (lists / "train.txt").open("a") as file:
         file.write("nowhere\n")
-    with pytest.raises(LandslideError, match="7 files cannot be used") as error:
+    (folder / "JPEGImages" / "2007_000004.jpg").write_bytes(b"no picture")
+    with pytest.raises(LandslideError, match="8 files cannot be used") as error:
         find_samples(folder)
     assert "mend or remove, with their names in ImageSets/Segmentation:" in error.value.message
     lines = "\n".join(error.value.files)
@@ -165,6 +166,7 @@ def test_all_mistakes_of_the_lists_are_named_at_once(folder):
         "train.txt: lists 2007_000002, which has no mask",
         "train.txt: lists nowhere, which has no image",
         "train.txt: lists nowhere, which has no mask",
+        "2007_000004.jpg: is not a readable image",
     ):
         assert text in lines
 
