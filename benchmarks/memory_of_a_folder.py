@@ -2,10 +2,10 @@
 
     python benchmarks/memory_of_a_folder.py --images 500 5000
 
-Writes noise with blobs as PNGs of 80 to 1000 pixels a side into a temporary folder, reads a whole epoch through the
-training pipeline at the `cpu` preset's size, so that all that can be kept in memory is kept, and then trains PSPNet
+Writes noise with blobs as PNGs of 80 to 1000 pixels a side into a temporary folder, checks every file and looks for
+images that share ground, as `train` does, reads a whole epoch through the training pipeline at the `cpu` preset's size, so that all that can be kept in memory is kept, and then trains PSPNet
 (MobileNetV2) for some steps. Prints the peak resident memory of each, a process of its own, beside what the letterboxed
-images would take and what the pipeline keeps of them.
+images would take and what the pipeline keeps of them (81 % of the images train).
 """
 
 import argparse
@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 
 from keras_landslide.data.pipeline import CACHE_BYTES
+from keras_landslide.data.splits import AUTO_SHARES
 from keras_landslide.settings import preset
 
 SETTINGS = preset("cpu", backbone_weights="none")
@@ -45,14 +46,14 @@ def peak_of_training(folder: Path, steps: int) -> int:
     """Train and return the peak resident memory of this process in bytes."""
     import keras
 
-    from keras_landslide.data.folder import find_samples
+    from keras_landslide.data.dataset import load_split
     from keras_landslide.data.pipeline import steps_per_epoch, training_stream
     from keras_landslide.losses import SegmentationLoss
     from keras_landslide.memory import keep_freed_memory
     from keras_landslide.training import new_model
 
     keep_freed_memory()
-    samples, batch = find_samples(folder), SETTINGS.unfrozen_batch_size
+    samples, batch = load_split(folder, "auto").subset("train"), SETTINGS.unfrozen_batch_size
     stream = training_stream(
         samples, image_size=SETTINGS.image_size, batch_size=batch, augmentation=SETTINGS.augmentation, seed=0
     )
@@ -78,7 +79,7 @@ def main() -> None:
         f"{size}×{size}, batch {batch}, {options.steps} steps; the pipeline keeps {CACHE_BYTES / 1e9:.2f} GB at most:"
     )
     for count in options.images:
-        letterboxed = count * size * size * 4
+        letterboxed = round(AUTO_SHARES["train"] * count) * size * size * 4
         with tempfile.TemporaryDirectory() as folder:
             write_folder(Path(folder), count)
             peak = in_a_process_of_its_own(folder, options.steps)

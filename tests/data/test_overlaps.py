@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from keras_landslide.data import overlaps
 from keras_landslide.data.folder import find_samples
 from keras_landslide.data.overlaps import Overlap, find_overlaps, overlap_groups, shared_ground
 from keras_landslide.errors import LandslideError
@@ -49,6 +50,18 @@ def test_a_narrower_strip_does_not_count_but_a_whole_tiny_image_does(terrain, fo
     assert found(a=terrain[:100, :100], b=terrain[:100, 87:200]) == []
     assert found(a=terrain[:100, :100], b=terrain[:100, 86:200]) == [Overlap("a", "b", 0, 86)]
     assert found(a=terrain[:100, :100], b=terrain[31:40, 43:52]) == [Overlap("a", "b", 31, 43)]
+
+
+def test_a_full_table_keeps_some_patches_of_every_image(terrain, found, tmp_path, monkeypatch):
+    """Whatever the order: the last image's are thinned like the first one's."""
+    parts = {"a": terrain[:150, :200], "b": terrain[40:200, 60:300], "c": terrain[100:, 150:]}
+    whole = found(**parts)
+    assert len(whole) == 3
+    for most in (1000, 200):
+        monkeypatch.setattr(overlaps, "MAX_PATCHES", most)
+        assert found(**parts) == whole
+        kept = overlaps._thinned(overlaps._grid_patches(tmp_path / f"{name}.png") for name in parts)
+        assert most / 3 < sum(map(len, kept)) <= most and min(map(len, kept)) > most / 20
 
 
 def test_duplicates_have_offset_zero(terrain, found):
