@@ -3,9 +3,10 @@
     python benchmarks/memory_of_a_folder.py --images 500 5000
 
 Writes noise with blobs as PNGs of 80 to 1000 pixels a side into a temporary folder, checks every file and looks for
-images that share ground, as `train` does, reads a whole epoch through the training pipeline at the `cpu` preset's size, so that all that can be kept in memory is kept, and then trains PSPNet
-(MobileNetV2) for some steps. Prints the peak resident memory of each, a process of its own, beside what the letterboxed
-images would take and what the pipeline keeps of them (81 % of the images train).
+images that share ground, as `train` does, reads a whole epoch through the training pipeline at the `cpu` preset's size,
+so that all that can be kept in memory is kept, and then trains PSPNet (MobileNetV2) for some steps. Prints the peak
+resident memory of each, a process of its own, beside what the letterboxed images that train (81 %) would take and what
+the pipeline keeps of them.
 """
 
 import argparse

@@ -4,10 +4,9 @@ The same landslide images, seed and settings, twice; the second training adds im
 training part, all background) to every epoch. Both are scored on the test part, landslides and ordinary terrain apart.
 Writes results/negatives.json and the two runs in runs/negatives/. A run that was stopped goes on, a finished one is not
 trained again.
-About two and a half hours on two cores with the `cpu` preset, not run in full yet; a quarter of an hour in its short
-form, whose scores stand in results/negatives.json.
+Two to three hours on two cores with the `cpu` preset; a quarter of an hour in a short form.
 
-    python experiments/negatives.py --data ../shared/bijie
+    python experiments/negatives.py --data ../shared/bijie --negatives 100
     python experiments/negatives.py --data ../shared/bijie --epochs 10 --image-size 192
     python experiments/negatives.py --quick --out runs/quick --results runs/quick
 """
