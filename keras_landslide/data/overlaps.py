@@ -22,6 +22,7 @@ MIN_SIDE = PATCH + GRID_STEP - 1  # of shared ground: 14 × 14 pixels hold a who
 MIN_COLOURS = 16  # of the 64 pixels of a patch: fewer are flat ground, stripes or ramps, which look alike anywhere
 MAX_REPEATS = 4  # a patch that an image shows more often does not say where it lies
 BAND = 64  # rows hashed at a time, so that an image of any size takes little memory
+MIN_HITS = 1 / 8  # of an image's patches on the shared ground: fewer are a caption or a logo that many images have
 MAX_PATCHES = 2**23  # in the look-up table, which takes a gigabyte then; of more, every second, fourth … is kept
 SLOTS_PER_PATCH = 32  # of the look-up table: one position in 32 passes by chance and is searched in vain
 CACHED_IMAGES = 32  # of the images that are compared
@@ -162,6 +163,7 @@ class _Patches:
         patches = _thinned(of_images)
         table = np.concatenate([np.empty((0, 3), np.uint64), *patches])
         order = np.argsort(table[:, 0], kind="stable")
+        self.of_image = [found[:, 1:].astype(np.int32) for found in patches]
         self.hashes = table[order, 0]
         self.places = table[order, 1:].astype(np.int32)
         self.images = np.repeat(np.arange(len(patches), dtype=np.int32), [len(found) for found in patches])[order]
@@ -171,7 +173,8 @@ class _Patches:
 
     def offsets_from(self, image: int, path: Path) -> np.ndarray:
         """Offsets that the patches of other images, found in this one, propose: unique rows a, b, dy, dx, int64."""
-        hashes, places = self._known(read_image(path))
+        pixels = read_image(path)
+        hashes, places = self._known(pixels)
         first = np.searchsorted(self.hashes, hashes, "left")
         count = np.searchsorted(self.hashes, hashes, "right") - first
         _, inverse, seen = np.unique(hashes, return_inverse=True, return_counts=True)
@@ -179,10 +182,20 @@ class _Patches:
         patch = np.repeat(first - np.cumsum(count) + count, count) + np.arange(count.sum())
         offset = self.places[patch] - np.repeat(places, count, axis=0)
         other = self.images[patch]
-        before = other < image
-        offset[~before] *= -1  # as seen from the earlier of the two
-        rows = np.column_stack([np.minimum(other, image), np.maximum(other, image), offset])
-        return np.unique(rows[other != image], axis=0).astype(np.int64)
+        proposed = np.column_stack([other, offset])[other != image].astype(np.int64)
+        rows, hits = np.unique(proposed, axis=0, return_counts=True)
+        last = np.array(pixels.shape[:2]) - PATCH
+        wanted = [MIN_HITS * self._on_shared_ground(other, offset, last) for other, *offset in rows.tolist()]
+        rows = rows[hits >= wanted]
+        before = rows[:, 0] < image
+        rows[~before, 1:] *= -1  # as seen from the earlier of the two
+        pair = np.sort(np.column_stack([rows[:, 0], np.full(len(rows), image)]), axis=1)
+        return np.column_stack([pair, rows[:, 1:]])
+
+    def _on_shared_ground(self, image: int, offset: Sequence[int], last: np.ndarray) -> int:
+        """How many patches of `image` lie in another one, at whose places (y, x) less `offset`; `last` is its last."""
+        places = self.of_image[image] - np.array(offset, np.int32)
+        return np.count_nonzero(((places >= 0) & (places <= last)).all(axis=1))
 
     def _known(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Hashes `(n,)` of the image's patches that may be in the table, and where they begin, `(n, 2)` int32."""

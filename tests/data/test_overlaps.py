@@ -64,6 +64,19 @@ def test_a_full_table_keeps_some_patches_of_every_image(terrain, found, tmp_path
         assert most / 3 < sum(map(len, kept)) <= most and min(map(len, kept)) > most / 20
 
 
+def test_a_logo_that_all_images_have_is_not_looked_into(terrain, found, monkeypatch):
+    """It is rejected without a look at the pixels, which would be half a million looks for a thousand images."""
+    parts = {name: terrain[60 * number : 60 * number + 60, :200].copy() for number, name in enumerate("abcd")}
+    for part in parts.values():
+        part[40:55, 5:40] = terrain[250:265, 300:335]
+    looked = []
+    monkeypatch.setattr(overlaps, "_proved", lambda candidates, paths: looked.extend(candidates) or [])
+    found(**parts)
+    assert looked == []
+    found(**parts, e=parts["a"][:, 100:])  # the control: shared ground without the logo
+    assert looked == [[0, 4, 0, 100]]
+
+
 def test_duplicates_have_offset_zero(terrain, found):
     assert found(a=terrain, b=terrain, c=terrain[:, ::-1]) == [Overlap("a", "b", 0, 0)]
 
