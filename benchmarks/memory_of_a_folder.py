@@ -26,7 +26,7 @@ from keras_landslide.data.pipeline import CACHE_BYTES
 from keras_landslide.data.splits import AUTO_SHARES
 from keras_landslide.settings import preset
 
-SETTINGS = preset("cpu", backbone_weights="none")
+SETTINGS = preset("cpu", backbone_weights="none", precision="float32")
 
 
 def write_folder(folder: Path, count: int) -> None:

@@ -197,8 +197,8 @@ def folder_written_beside(path: Path | str, *, replace: bool = False) -> Iterato
     What `path` holds under the same names is replaced; all else stays, or goes with `replace`. Raises `LandslideError`
     where nothing can be written.
     """
-    path = Path(path).resolve()  # of `.` and of a link the content is replaced
-    inside = path if path.is_dir() else path.parent  # not beside a folder that is there: it may be another disk
+    path = Path(path)
+    inside = path if path.is_dir() else path.parent  # not beside a folder that is there: it may be `.` or another disk
     try:
         inside.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(dir=inside, prefix=".writing-"))
