@@ -163,7 +163,7 @@ class _Patches:
         patches = _thinned(of_images)
         table = np.concatenate([np.empty((0, 3), np.uint64), *patches])
         order = np.argsort(table[:, 0], kind="stable")
-        self.of_image = [found[:, 1:].astype(np.int32) for found in patches]
+        self.of_image = patches
         self.hashes = table[order, 0]
         self.places = table[order, 1:].astype(np.int32)
         self.images = np.repeat(np.arange(len(patches), dtype=np.int32), [len(found) for found in patches])[order]
@@ -178,24 +178,27 @@ class _Patches:
         first = np.searchsorted(self.hashes, hashes, "left")
         count = np.searchsorted(self.hashes, hashes, "right") - first
         _, inverse, seen = np.unique(hashes, return_inverse=True, return_counts=True)
-        count[seen[inverse] > MAX_REPEATS] = 0
+        repeated = seen[inverse] > MAX_REPEATS
+        count[repeated] = 0
         patch = np.repeat(first - np.cumsum(count) + count, count) + np.arange(count.sum())
         offset = self.places[patch] - np.repeat(places, count, axis=0)
         other = self.images[patch]
         proposed = np.column_stack([other, offset])[other != image].astype(np.int64)
         rows, hits = np.unique(proposed, axis=0, return_counts=True)
-        last = np.array(pixels.shape[:2]) - PATCH
-        wanted = [MIN_HITS * self._on_shared_ground(other, offset, last) for other, *offset in rows.tolist()]
-        rows = rows[hits >= wanted]
+        ground = [self._on_shared_ground(other, offset, pixels.shape) for other, *offset in rows.tolist()]
+        often = np.unique(hashes[repeated])  # says nothing of where it lies, so it is not expected to
+        expected = [len(of) - np.isin(of, often).sum() if len(often) else len(of) for of in ground]
+        rows = rows[hits >= MIN_HITS * np.array(expected)]
         before = rows[:, 0] < image
         rows[~before, 1:] *= -1  # as seen from the earlier of the two
         pair = np.sort(np.column_stack([rows[:, 0], np.full(len(rows), image)]), axis=1)
         return np.column_stack([pair, rows[:, 1:]])
 
-    def _on_shared_ground(self, image: int, offset: Sequence[int], last: np.ndarray) -> int:
-        """How many patches of `image` lie in another one, at whose places (y, x) less `offset`; `last` is its last."""
-        places = self.of_image[image] - np.array(offset, np.int32)
-        return np.count_nonzero(((places >= 0) & (places <= last)).all(axis=1))
+    def _on_shared_ground(self, image: int, offset: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
+        """Hashes `(n,)` of the patches of `image` that lie, less `offset`, in another one of this `shape`."""
+        patches = self.of_image[image]
+        places = patches[:, 1:].astype(np.int32) - np.array(offset, np.int32)
+        return patches[((places >= 0) & (places <= np.array(shape[:2]) - PATCH)).all(axis=1), 0]
 
     def _known(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Hashes `(n,)` of the image's patches that may be in the table, and where they begin, `(n, 2)` int32."""

@@ -77,6 +77,12 @@ def test_a_logo_that_all_images_have_is_not_looked_into(terrain, found, monkeypa
     assert looked == [[0, 4, 0, 100]]
 
 
+def test_ground_that_repeats_itself_is_found_by_the_little_that_does_not(terrain, found):
+    """Twenty-five equal fields and a strip of others: what shows too often is not expected to say where it lies."""
+    fields = np.vstack([np.tile(terrain[:40, :40], (5, 5, 1)), terrain[100:114, :200]])
+    assert found(a=fields, b=fields[20:]) == [Overlap("a", "b", 20, 0)]
+
+
 def test_duplicates_have_offset_zero(terrain, found):
     assert found(a=terrain, b=terrain, c=terrain[:, ::-1]) == [Overlap("a", "b", 0, 0)]
 
