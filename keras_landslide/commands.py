@@ -164,6 +164,7 @@ def _warn_of_initial_images(samples, description: dict) -> None:
 
 
 def predict(options) -> None:
+    _load_tensorflow()
     from .prediction import find_images
 
     images = find_images(options.images)

@@ -1,5 +1,6 @@
 """Mistakes end in one clear sentence, exit code 2 and nothing written; help and import load no TensorFlow."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -250,3 +251,17 @@ def test_import_and_help_load_no_tensorflow():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "examples:" in done.stdout
+
+
+@pytest.mark.slow  # a process that loads TensorFlow
+def test_a_mistake_is_all_that_predict_writes_to_standard_error(tmp_path):
+    """TensorFlow's notices about the machine do not come before it."""
+    command = "from keras_landslide.cli import run; run()"
+    arguments = ["predict", "--weights", "none.weights.h5", "none.png", "--out", str(tmp_path / "out")]
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(
+        [sys.executable, "-c", command, *arguments], capture_output=True, text=True, env=environment, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    first, second = done.stderr.splitlines()
+    assert first.startswith("keras-landslide: ") and second == "  none.png: no such file or folder"
