@@ -209,7 +209,7 @@ def folder_written_beside(path: Path | str, *, replace: bool = False) -> Iterato
         path.mkdir(exist_ok=True)
         made = {one.name for one in beside.iterdir()}
         for one in path.iterdir():
-            if one != beside and (replace or one.name in made):
+            if one.name != beside.name and (replace or one.name in made):  # by name: one may be relative, one absolute
                 shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
         for name in made:
             (beside / name).replace(path / name)

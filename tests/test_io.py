@@ -1,6 +1,8 @@
 """Files are whole or not there; images are RGB."""
 
 import json
+import os
+import tempfile
 
 import cv2
 import numpy as np
@@ -61,14 +63,19 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("way", ["dot", "link"])
-def test_the_content_of_a_folder_that_stays_is_replaced(tmp_path, monkeypatch, way):
+@pytest.mark.parametrize("absolute", [False, True], ids=["own", "absolute"])
+@pytest.mark.parametrize("way", ["dot", "relative", "link"])
+def test_the_content_of_a_folder_that_stays_is_replaced(tmp_path, monkeypatch, way, absolute):
+    """From Python 3.12 on a temporary folder in a relative one has an absolute path."""
+    if absolute:
+        make = tempfile.mkdtemp
+        monkeypatch.setattr(tempfile, "mkdtemp", lambda *given, **named: os.path.abspath(make(*given, **named)))
     out = tmp_path / "out"
     out.mkdir()
     (out / "old").touch()
     (tmp_path / "link").symlink_to(out)
     monkeypatch.chdir(out)
-    named = {"dot": ".", "link": tmp_path / "link"}[way]
+    named = {"dot": ".", "relative": "../out", "link": tmp_path / "link"}[way]
     with pytest.raises(RuntimeError), folder_written_beside(named, replace=True) as beside:
         raise RuntimeError
     assert [one.name for one in out.iterdir()] == ["old"]
