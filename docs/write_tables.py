@@ -4,9 +4,11 @@ python docs/write_tables.py
 """
 
 import re
+import sys
 from pathlib import Path
 
 from keras_landslide.comparison import TABLE5_HEAD, table5_line
+from keras_landslide.errors import exit_code
 from keras_landslide.io import read_json, write_text
 from keras_landslide.models.describe import row_cost
 from keras_landslide.paper import INPUT_SIZE, PUBLIC_MULTIPLY_ADDS, TABLE_5, VARIANTS
@@ -49,4 +51,4 @@ def with_tables(text: str) -> str:
 
 if __name__ == "__main__":
     readme = ROOT / "README.md"
-    write_text(readme, with_tables(readme.read_text(encoding="utf-8")))
+    sys.exit(exit_code(lambda: write_text(readme, with_tables(readme.read_text(encoding="utf-8")))))

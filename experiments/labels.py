@@ -57,7 +57,7 @@ def compared(trained: dict[str, dict]) -> dict[str, dict]:
     for labels in LABELS:
         scored = [result if labels == LABELS[0] else result[labels] for result in trained.values()]
         original, completed = (one["per_image"] for one in scored)
-        difference, interval = paired_difference(original, completed, landslide_iou)
+        difference, interval = paired_difference(original, completed, scored[0]["groups"], landslide_iou)
         ious = {name: landslide_iou(np.array(one["confusion"])) for name, one in zip(trained, scored, strict=True)}
         lines[f"scored_on_{labels}"] = {**ious, "difference": difference, "interval": interval}
     return lines

@@ -88,6 +88,7 @@ def compared(leaking: Split, with_overlaps: dict, without_overlaps: dict) -> dic
     """
     trained = {sample.group for sample in leaking.subset("train")}
     tested = leaking.subset("test")
+    groups = {sample.name: sample.group for sample in tested}
     parts = {
         "overlapping": [sample.name for sample in tested if sample.group in trained],
         "others": [sample.name for sample in tested if sample.group not in trained],
@@ -98,7 +99,7 @@ def compared(leaking: Split, with_overlaps: dict, without_overlaps: dict) -> dic
         if not names:
             continue
         clean, leaky = ({name: matrices[name] for name in names} for matrices in (without_overlaps, with_overlaps))
-        gain, interval = paired_difference(clean, leaky, landslide_iou)
+        gain, interval = paired_difference(clean, leaky, groups, landslide_iou)
         lines[part] = {
             "images": len(names),
             "with_overlaps": landslide_iou(np.sum(list(leaky.values()), axis=0)),

@@ -51,7 +51,8 @@ def run(options) -> None:
         with progress(len(terrain), "looking for false alarms") as bar:
             model, size = load_model(folder / "best.weights.h5"), used.prediction_size
             alarms[name] = false_alarms(model, terrain, image_size=size, on_done=bar.update)
-        trained[name]["negatives"] = {**alarms[name].to_json(), "per_image": alarms[name].per_image}
+        found = alarms[name]
+        trained[name]["negatives"] = {**found.to_json(), "groups": found.groups, "per_image": found.per_image}
     content = {"split": split.title, "negatives": wanted, "compared": compared(trained, alarms), **trained}
     print("\n".join(table(content["compared"])))
     path = Path(options.results) / "negatives.json"
@@ -65,9 +66,11 @@ def compared(trained: dict[str, dict], alarms: dict[str, FalseAlarms]) -> dict[s
     marked = [{image: np.array(counts) for image, counts in alarms[name].per_image.items()} for name in TRAININGS]
     alarmed = [{image: np.array([m / n > FALSE_ALARM, 1]) for image, (m, n) in counts.items()} for counts in marked]
 
-    def line(matrices, score) -> dict:
+    groups, negative_groups = trained[TRAININGS[0]]["groups"], alarms[TRAININGS[0]].groups
+
+    def line(matrices, groups, score) -> dict:
         values = [score(np.sum(list(one.values()), axis=0)) for one in matrices]
-        difference, interval = paired_difference(*matrices, score)
+        difference, interval = paired_difference(*matrices, groups, score)
         return {
             "images": len(matrices[0]),
             **dict(zip(TRAININGS, values, strict=True)),
@@ -79,9 +82,9 @@ def compared(trained: dict[str, dict], alarms: dict[str, FalseAlarms]) -> dict[s
         return float(counts[0] / counts[1])
 
     return {
-        "landslide IoU": line(images, landslide_iou),
-        "images with a false alarm": line(alarmed, share),
-        "area falsely marked": line(marked, share),
+        "landslide IoU": line(images, groups, landslide_iou),
+        "images with a false alarm": line(alarmed, negative_groups, share),
+        "area falsely marked": line(marked, negative_groups, share),
     }
 
 

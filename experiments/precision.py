@@ -37,13 +37,15 @@ def run(options) -> None:
     split = load_split(options.data, options.split, seed=options.seed)
     if options.quick:
         split = few(split)
+    groups = {sample.name: sample.group for sample in split.subset("val")}  # a finished run's scores may lack them
     trained = {}
     for precision in ("float32", options.precision):
         folder = Path(options.out) / precision
         finished = train(dataclasses.replace(settings, precision=precision), split, folder, resume=True, report=print)
         history = read_history(folder)
         minutes = round(sum(line["seconds"] for line in history) / 60, 1)
-        trained[precision] = {**read_json(finished.scores), "minutes": minutes, "history": history}
+        scores = {**read_json(finished.scores), "groups": groups}
+        trained[precision] = {**scores, "minutes": minutes, "history": history}
     line = compared(*trained.values())
     content = {"compared": line, "settings": settings.to_json(), "machine": machine(), **trained}
     print(table(line, list(trained)))
@@ -54,7 +56,7 @@ def run(options) -> None:
 
 def compared(plain: dict, mixed: dict) -> dict:
     """Landslide IoU of both on the same images, their difference and its 95 % interval, fractions; and the time."""
-    difference, interval = paired_difference(plain["per_image"], mixed["per_image"], landslide_iou)
+    difference, interval = paired_difference(plain["per_image"], mixed["per_image"], plain["groups"], landslide_iou)
     return {
         "images": len(plain["per_image"]),
         "landslide_iou": [landslide_iou(np.array(one["confusion"])) for one in (plain, mixed)],

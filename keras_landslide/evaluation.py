@@ -29,10 +29,12 @@ def class_names(classes: int) -> tuple[str, ...]:
 class Evaluation:
     """Confusion matrices by image, `(classes, classes)` int64, rows the truth, pixels at native size.
 
-    For two classes that is [[TN, FP], [FN, TP]].
+    For two classes that is [[TN, FP], [FN, TP]]. `groups` has the group of every image: those of one group show the
+    same ground, and intervals are taken over groups (see `comparison.interval`).
     """
 
     per_image: dict[str, np.ndarray]
+    groups: dict[str, str]
     split: str
     subset: str
     labels: str = "original"
@@ -56,6 +58,7 @@ class Evaluation:
                 name: {score: _number(values[number]) for score, values in scores.items()}
                 for number, name in enumerate(class_names(len(self.confusion)))
             },
+            "groups": self.groups,
             "per_image": {name: confusion.tolist() for name, confusion in self.per_image.items()},
         }
 
@@ -64,13 +67,15 @@ class Evaluation:
 class FalseAlarms:
     """What was marked in images without landslide: pixels marked and all pixels at native size, by image.
 
-    Kept apart from `Evaluation`: one number would hide how many images without landslide it was made with.
+    Kept apart from `Evaluation`: one number would hide how many images without landslide it was made with. `groups`
+    has the group of every image, as there.
 
-    >>> FalseAlarms({"a": (2, 100), "b": (1, 100)}).to_json()
+    >>> FalseAlarms({"a": (2, 100), "b": (1, 100)}, {"a": "a", "b": "b"}).to_json()
     {'images': 2, 'false_alarms': 0.5, 'marked_area': 0.015}
     """
 
     per_image: dict[str, tuple[int, int]]
+    groups: dict[str, str]
 
     def to_json(self) -> dict:
         """The block `negatives` of `evaluate --json`, fractions: of images, and of all their pixels."""
@@ -138,11 +143,11 @@ def evaluate_labellings(
             truths.append(classes)
             yield seen[0]
 
-    names = [sample.name for sample in next(iter(labellings.values()))]
-    evaluations = [Evaluation({}, split, subset, labels) for labels in labellings]
+    groups = {sample.name: sample.group for sample in next(iter(labellings.values()))}
+    evaluations = [Evaluation({}, groups, split, subset, labels) for labels in labellings]
     classes = model.output_shape[-1]
     predicted = native_probabilities(model, images(), image_size, average_flips=average_flips)
-    for name, probabilities in zip(names, predicted, strict=True):
+    for name, probabilities in zip(groups, predicted, strict=True):
         found = classes_at_native_size(probabilities)
         for evaluation, truth in zip(evaluations, truths.pop(), strict=True):
             evaluation.per_image[name] = confusion_matrix(truth, found, classes)
@@ -166,4 +171,4 @@ def false_alarms(
         classes = classes_at_native_size(probabilities)
         per_image[sample.name] = (int((classes == 1).sum()), classes.size)
         on_done()
-    return FalseAlarms(per_image)
+    return FalseAlarms(per_image, {sample.name: sample.group for sample in negatives})

@@ -75,7 +75,7 @@ def test_the_weights_describe_themselves(tiny_run, best, scenes):
 
 def test_evaluate_writes_the_agreed_keys_and_the_sums_agree(best, scenes, tmp_path, capsys):
     scores = evaluated(best, scenes, tmp_path)
-    assert list(scores) == [*SCORE_KEYS, "background", "landslide", "per_image"]
+    assert list(scores) == [*SCORE_KEYS, "background", "landslide", "groups", "per_image"]
     assert set(scores["background"]) == set(scores["landslide"]) == CLASS_KEYS
     total = np.sum(list(scores["per_image"].values()), axis=0)
     assert total.tolist() == scores["confusion"]
@@ -115,7 +115,12 @@ def test_evaluate_takes_the_fold_of_training_unless_told_otherwise(best, scenes,
 
 def test_variants_of_training_images_are_known_for_what_they_are(best, scenes, tmp_path, capsys):
     assert main(["augment", "--data", str(scenes), "--out", str(tmp_path / "more"), "--count", "26"]) == 0
-    count = evaluated(best, tmp_path / "more", tmp_path, "train")["images"]
+    scores = evaluated(best, tmp_path / "more", tmp_path, "train")
+    count = scores["images"]
+    with (tmp_path / "more" / "groups.csv").open(newline="") as file:
+        groups = {line["name"]: line["group"] for line in csv.DictReader(file)}
+    assert scores["groups"] == {name: groups[name] for name in scores["per_image"]}
+    assert len(set(scores["groups"].values())) < count  # variants stand with their originals
     printed = capsys.readouterr().out
     assert f"{count} of these {count} images show ground that was trained on" in printed
     assert "were trained on: the scores say nothing" not in printed

@@ -32,7 +32,7 @@ def negatives(tmp_path):
         image[:bright] = 255
         path = tmp_path / f"calm{number}.png"
         write_image(path, image.reshape(100, 100, 3))
-        samples.append(Sample(path.stem, path, None, path.stem))
+        samples.append(Sample(path.stem, path, None, f"valley{number // 3}"))
     return samples
 
 
@@ -45,12 +45,13 @@ def test_a_false_alarm_is_more_than_one_per_cent_of_the_image(negatives):
         "calm2": (101, 10000),
         "calm3": (5000, 10000),
     }
+    assert found.groups == {"calm0": "valley0", "calm1": "valley0", "calm2": "valley0", "calm3": "valley1"}
     assert found.to_json() == {"images": 4, "false_alarms": 0.5, "marked_area": 5201 / 40000}
     assert len(done) == 4
 
 
 def test_the_marked_area_is_of_all_pixels_not_a_mean_of_images():
-    block = FalseAlarms({"small": (10, 100), "large": (0, 900)}).to_json()
+    block = FalseAlarms({"small": (10, 100), "large": (0, 900)}, {"small": "a", "large": "b"}).to_json()
     assert block == {"images": 2, "false_alarms": 0.5, "marked_area": 0.01}
     line = negatives_line(block)
     assert "2 images" in line and "50.0 % of them" in line and "1.00 % of their area" in line
@@ -73,7 +74,7 @@ def test_counts_of_21_classes(voc):
     expected[:, 15] = [(truth == number).sum() for number in range(21)]
     np.testing.assert_array_equal(confusion, expected)
     assert confusion.sum() == (truth != 255).sum() < truth.size
-    assert list(scores) == [*AGREED, *VOC_CLASSES, "per_image"]
+    assert list(scores) == [*AGREED, *VOC_CLASSES, "groups", "per_image"]
     share = expected[15, 15] / expected.sum()
     assert scores["person"] == pytest.approx(
         {"precision": share, "recall": 1.0, "iou": share, "f1": 2 * share / (1 + share)}
@@ -81,6 +82,12 @@ def test_counts_of_21_classes(voc):
     assert scores["dog"] == {"precision": None, "recall": 0.0, "iou": 0.0, "f1": 0.0}
     assert scores["miou"] == pytest.approx(share / 21)
     json.dumps(scores, allow_nan=False)
+
+
+def test_scores_say_which_images_share_ground(negatives):
+    scores = evaluate(constant_model(2, 0), negatives, image_size=64, split="mine", subset="test").to_json()
+    assert scores["groups"] == {"calm0": "valley0", "calm1": "valley0", "calm2": "valley0", "calm3": "valley1"}
+    assert list(scores["groups"]) == list(scores["per_image"])
 
 
 def test_names_of_classes():
@@ -92,9 +99,10 @@ def test_names_of_classes():
 def test_the_report_of_three_classes_has_a_line_for_each_and_no_paper():
     from keras_landslide.paper import row
 
-    evaluation = Evaluation({"a": np.array([[80, 0, 0], [0, 10, 10], [0, 0, 0]])}, "voc", "val")
+    evaluation = Evaluation({"a": np.array([[80, 0, 0], [0, 10, 10], [0, 0, 0]])}, {"a": "a"}, "voc", "val")
     text = "\n".join(report_lines(evaluation.to_json(), row("pspnet_resnet50")))
     assert "class_1         100.00     50.00     50.00     66.67" in text
     assert "class_2           0.00         –      0.00      0.00" in text
-    assert "mIoU, 95 % interval over images: 50.0 to 50.0" in text and "means of the classes that have a score" in text
+    assert "mIoU, 95 % interval over groups of images that share ground (1 here): 50.0 to 50.0" in text
+    assert "means of the classes that have a score" in text
     assert "Table 5" not in text and "paper" not in text and "landslide" not in text

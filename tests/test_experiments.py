@@ -29,6 +29,13 @@ def loaded(name: str):
     return module
 
 
+def same_numbers(found, stored) -> bool:
+    """Whether a comparison computed now is the one in a file, to rounding."""
+    if isinstance(stored, dict):
+        return found.keys() == stored.keys() and all(same_numbers(found[key], stored[key]) for key in stored)
+    return found == pytest.approx(tuple(stored) if isinstance(found, tuple) else stored, rel=1e-9)
+
+
 def run(script, *arguments):
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     environment["KERAS_LANDSLIDE_BACKBONES"] = str(ROOT.parent / "shared" / "imagenet")

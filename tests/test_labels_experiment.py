@@ -10,7 +10,7 @@ from keras_landslide.data.folder import Sample
 from keras_landslide.data.splits import Split
 from keras_landslide.errors import LandslideError
 from keras_landslide.settings import Settings
-from tests.test_experiments import ROOT, loaded, run
+from tests.test_experiments import ROOT, loaded, run, same_numbers
 
 SCRIPT = ROOT / "experiments" / "labels.py"
 
@@ -23,7 +23,7 @@ def labels():
 def scores(*matrices):
     per_image = dict(zip("ab", matrices, strict=True))
     total = [[sum(matrix[row][column] for matrix in matrices) for column in (0, 1)] for row in (0, 1)]
-    return {"confusion": total, "per_image": per_image}
+    return {"confusion": total, "groups": {"a": "a", "b": "b"}, "per_image": per_image}
 
 
 def test_each_training_is_compared_on_each_labels(labels):
@@ -44,10 +44,20 @@ def test_each_training_is_compared_on_each_labels(labels):
     assert [completed["trained_on_original"], completed["trained_on_completed"]] == [6 / 12, 10 / 12]
     assert original["difference"] == pytest.approx(5 / 16 - 6 / 8)
     assert completed["difference"] == pytest.approx(10 / 12 - 6 / 12)
-    low, high = completed["interval"]
-    assert low <= completed["difference"] <= high
+    assert original["interval"] == pytest.approx((2 / 8 - 1, 3 / 8 - 2 / 4))  # b alone, a alone
+    assert completed["interval"] == pytest.approx((2 / 3 - 4 / 6, 8 / 9 - 2 / 6))
+    for result in trained.values():
+        result["groups"] = result["completed"]["groups"] = {"a": "slope", "b": "slope"}
+    for line in labels.compared(trained).values():
+        assert line["interval"] == (line["difference"], line["difference"])
     printed = "\n".join(labels.table(lines))
     assert "75.0       31.2       -43.8" in printed and "50.0       83.3       +33.3" in printed
+
+
+def test_the_stored_comparison_is_that_of_its_counts(labels):
+    content = json.loads((ROOT / "results" / "labels.json").read_text())
+    trained = {name: content[name] for name in ("trained_on_original", "trained_on_completed")}
+    assert same_numbers(labels.compared(trained), content["landslide_iou"])
 
 
 def test_a_finished_run_on_other_labels_is_not_taken_for_this_one(tmp_path, monkeypatch):

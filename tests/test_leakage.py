@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keras_landslide.comparison import landslide_iou, paired_difference
 from keras_landslide.data.folder import Sample
 from keras_landslide.data.splits import bijie_table, split_samples
 from keras_landslide.errors import LandslideError
-from tests.test_experiments import ROOT, loaded, run
+from tests.test_experiments import ROOT, loaded, run, same_numbers
 
 SCRIPT = ROOT / "experiments" / "leakage.py"
 
@@ -79,8 +80,21 @@ def test_the_comparison_tells_overlapping_images_from_others(leakage):
     assert lines["others"]["difference"] == 0 and lines["others"]["interval"] == (0, 0)
     low, high = lines["all"]["interval"]
     assert 0 < low < lines["all"]["difference"] < high < 0.2
+    groups = {row["name"]: row["group"] for row in bijie_table()}
+    assert lines["all"]["interval"] == paired_difference(clean, leaky, groups, landslide_iou)[1]
+    assert lines["all"]["interval"] != paired_difference(clean, leaky, {name: name for name in clean}, landslide_iou)[1]
     text = "\n".join(leakage.table(lines))
     assert "test images, overlapping      18    60.0     40.0       +20.0   +20.0 to +20.0" in text
+
+
+def test_the_stored_comparison_is_that_of_its_counts(leakage):
+    content = json.loads((ROOT / "results" / "leakage.json").read_text())
+    leaking, _ = leakage.trainings(whole("random510"), seed=content["with_overlaps"]["seed"])
+    matrices = [
+        {name: np.array(counts) for name, counts in content[training]["per_image"].items()}
+        for training in ("with_overlaps", "without_overlaps")
+    ]
+    assert same_numbers(leakage.compared(leaking, *matrices), content["landslide_iou"])
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from keras_landslide.evaluation import FalseAlarms
-from tests.test_experiments import ROOT, loaded, run
+from tests.test_experiments import ROOT, loaded, run, same_numbers
 
 
 def test_scores_are_compared_on_the_same_images():
@@ -13,10 +13,14 @@ def test_scores_are_compared_on_the_same_images():
     negatives = loaded("negatives")
     before = {"a": [[50, 3], [3, 4]], "b": [[10, 0], [0, 0]]}
     after = {"a": [[52, 1], [3, 6]], "b": [[10, 0], [0, 0]]}
-    trained = {"without_negatives": {"per_image": before}, "with_negatives": {"per_image": after}}
+    slope, apart = {"a": "slope", "b": "slope"}, {"c": "c", "d": "d"}
+    trained = {
+        "without_negatives": {"groups": slope, "per_image": before},
+        "with_negatives": {"groups": slope, "per_image": after},
+    }
     alarms = {
-        "without_negatives": FalseAlarms({"c": (28, 400), "d": (2, 600)}),
-        "with_negatives": FalseAlarms({"c": (0, 400), "d": (2, 600)}),
+        "without_negatives": FalseAlarms({"c": (28, 400), "d": (2, 600)}, apart),
+        "with_negatives": FalseAlarms({"c": (0, 400), "d": (2, 600)}, apart),
     }
     lines = negatives.compared(trained, alarms)
     expected = {
@@ -31,8 +35,21 @@ def test_scores_are_compared_on_the_same_images():
         assert line["with_negatives"] == pytest.approx(with_negatives)
         assert line["difference"] == pytest.approx(with_negatives - without)
     assert lines["images with a false alarm"]["interval"] == (-1, 0)
+    assert lines["area falsely marked"]["interval"] == pytest.approx((-28 / 400, 0))
+    whole = lines["landslide IoU"]
+    assert whole["interval"] == (whole["difference"], whole["difference"])  # one group
     text = "\n".join(negatives.table(lines))
     assert "images with a false alarm          2     50.0     0.0       -50.0   -100.0 to +0.0" in text
+
+
+def test_the_stored_comparison_is_that_of_its_counts():
+    experiment = loaded("negatives")
+    content = json.loads((ROOT / "results" / "negatives.json").read_text())
+    trained = {name: content[name] for name in experiment.TRAININGS}
+    alarms = {
+        name: FalseAlarms(one["negatives"]["per_image"], one["negatives"]["groups"]) for name, one in trained.items()
+    }
+    assert same_numbers(experiment.compared(trained, alarms), content["compared"])
 
 
 @pytest.mark.slow

@@ -2,9 +2,12 @@
 
 import json
 
+import h5py
 import pytest
 
-from tests.test_experiments import ROOT, loaded, run
+from keras_landslide.data.folder import find_samples
+from keras_landslide.data.splits import split_samples
+from tests.test_experiments import ROOT, loaded, run, same_numbers
 
 
 def test_both_precisions_are_compared_on_the_same_images():
@@ -15,6 +18,7 @@ def test_both_precisions_are_compared_on_the_same_images():
         {
             "per_image": dict(zip("ab", matrices, strict=True)),
             "confusion": [[sum(one[row][column] for one in matrices) for column in (0, 1)] for row in (0, 1)],
+            "groups": {"a": "slope", "b": "slope"},
             "minutes": minutes,
         }
         for matrices, minutes in ((plain, 2.0), (mixed, 1.0))
@@ -22,10 +26,41 @@ def test_both_precisions_are_compared_on_the_same_images():
     line = experiment.compared(*scores)
     assert line["landslide_iou"] == [6 / 8, 5 / 16]
     assert line["difference"] == pytest.approx(5 / 16 - 6 / 8)
-    low, high = line["interval"]
-    assert low <= line["difference"] <= high
+    assert line["interval"] == (line["difference"], line["difference"])  # one group
+    apart = [{**one, "groups": {"a": "a", "b": "b"}} for one in scores]
+    assert experiment.compared(*apart)["interval"] == pytest.approx((2 / 8 - 1, 3 / 8 - 2 / 4))  # b, a alone
     printed = experiment.table(line, ["float32", "mixed"])
     assert "float32             75.0       2.0" in printed and "Difference -43.8" in printed
+
+
+def test_finished_runs_of_an_earlier_version_are_compared_over_groups(scenes, tmp_path, capsys):
+    """Their scores do not say which images share ground, the data does."""
+    split = split_samples(find_samples(scenes), "auto")
+    names = [sample.name for sample in split.subset("val")]
+    scores = {"confusion": [[9, 0], [2, 2]], "per_image": {name: [[9, 0], [2, 2]] for name in names}}
+    data = {"labels": "original", "trained_on": [sample.name for sample in split.subset("train")]}
+    for precision in ("float32", "mixed_bfloat16"):
+        folder = tmp_path / "run" / precision
+        folder.mkdir(parents=True)
+        (folder / "scores.json").write_text(json.dumps(scores))
+        (folder / "history.csv").write_text("epoch,phase,val_miou,seconds\n1,frozen,0.5,60\n")
+        with h5py.File(folder / "best.weights.h5", "w") as file:
+            file.attrs["keras_landslide"] = json.dumps({"settings": {}, "data": data})
+    out = ["--out", str(tmp_path / "run"), "--results", str(tmp_path / "results")]
+    with pytest.raises(SystemExit) as stop:
+        loaded("precision").main(["--data", str(scenes), "--split", "auto", *out])
+    assert stop.value.code == 0, capsys.readouterr().err
+    content = json.loads((tmp_path / "results" / "precision.json").read_text())
+    assert content["compared"]["interval"] == [0, 0]
+    for precision in ("float32", "mixed_bfloat16"):
+        assert content[precision]["groups"] == {sample.name: sample.group for sample in split.subset("val")}
+
+
+def test_the_stored_comparison_is_that_of_its_counts():
+    content = json.loads((ROOT / "results" / "precision.json").read_text())
+    assert same_numbers(
+        loaded("precision").compared(content["float32"], content["mixed_bfloat16"]), content["compared"]
+    )
 
 
 @pytest.mark.slow

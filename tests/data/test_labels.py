@@ -111,6 +111,9 @@ def test_evaluate_scores_on_either_labels_or_both(evaluated):
     assert both == {**original, "completed": completed_scores}
     assert list(both)[-1] == "completed"
     assert (original["labels"], completed_scores["labels"]) == ("original", "completed")
+    groups = original["groups"]
+    assert groups == completed_scores["groups"] and groups["a"] == groups["b"] == groups["c"]
+    assert len({groups[name] for name in "adef"}) == 4 and set(groups) == set(CHIPS)
     for name, others in zip("abcd", ("bc", "ac", "ab", ""), strict=True):
         assert sum(original["per_image"][name][1]) == expected(name).sum()
         assert sum(completed_scores["per_image"][name][1]) == expected(name, *others).sum()
