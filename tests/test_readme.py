@@ -1,5 +1,6 @@
 """The README says what is in the repository."""
 
+import csv
 import json
 import re
 import runpy
@@ -8,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from keras_landslide.cli import main
-from keras_landslide.comparison import table5_line
+from keras_landslide.comparison import interval, landslide_iou, mean_iou, table5_line
+from keras_landslide.data.splits import bijie_table
 from keras_landslide.metrics import class_scores, mean_scores
 from keras_landslide.paper import ROWS, row
 
@@ -56,6 +58,48 @@ def test_a_result_agrees_with_its_own_counts(path):
     assert total.tolist() == content["confusion"]
     assert content["miou"] == pytest.approx(mean_scores(total)["miou"])
     assert content["landslide"]["iou"] == pytest.approx(class_scores(total)["iou"][1])
+
+
+def blocks(content, key: str) -> list[dict]:
+    """Every dictionary in `content`, however deep, that has `key`."""
+    inner = [block for value in content.values() if isinstance(value, dict) for block in blocks(value, key)]
+    return ([content] if key in content else []) + inner
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*.json")), ids=lambda path: path.stem)
+def test_results_have_the_groups_of_their_images(path):
+    """Of landslide images those of the package's table; images without landslide share ground with nothing."""
+    ground = {row["name"]: row["group"] for row in bijie_table()}
+    for block in blocks(json.loads(path.read_text(encoding="utf-8")), "per_image"):
+        assert block["groups"] == {name: ground.get(name, f"non-landslide/{name}") for name in block["per_image"]}
+
+
+def test_the_groups_of_the_table_are_those_of_the_data(bijie):
+    with (bijie / "splits.csv").open(newline="") as file:
+        listed = {row["name"]: row["group"] for row in csv.DictReader(file)}
+    assert {row["name"]: row["group"] for row in bijie_table()} == listed
+
+
+def test_every_stored_interval_stands_in_the_text():
+    lines = [
+        (path.stem, block)
+        for path in sorted((ROOT / "results").glob("*.json"))
+        for block in blocks(json.loads(path.read_text(encoding="utf-8")), "interval")
+    ]
+    assert len(lines) == 9
+    text = (ROOT / "docs" / "measurements.md").read_text(encoding="utf-8")
+    for name, line in lines:
+        low, high = (f"{100 * end:+.1f}".replace("-", "−") for end in line["interval"])
+        assert f"{low} to {high}" in text, name
+
+
+@pytest.mark.parametrize("score", [landslide_iou, mean_iou])
+def test_the_interval_of_the_published_row_stands_in_the_text(score):
+    content = json.loads((ROOT / "results" / "pspnet_mobilenet_v2.json").read_text(encoding="utf-8"))
+    low, high = (f"{100 * end:.1f}" for end in interval(content["per_image"], content["groups"], score))
+    measurements = (ROOT / "docs" / "measurements.md").read_text(encoding="utf-8")
+    assert f"{low} to {high}" in " ".join(measurements.split())
+    assert f"{low} to {high}" in " ".join(README.split()) or f"({low}–{high})" in README
 
 
 @pytest.mark.parametrize(
