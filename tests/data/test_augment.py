@@ -152,22 +152,26 @@ def test_where_the_crop_lies_is_random_and_inside():
         assert places.std() == pytest.approx(2 * room / np.sqrt(12), rel=0.1)  # of a uniform distribution
 
 
-def test_strong_lays_a_square_in_all_eight_ways_and_shrinks_and_enlarges():
+@pytest.mark.parametrize(("name", "jitter", "least", "most"), [("default", 15, 0.6, 1.0), ("strong", 45, 0.4, 1.3)])
+def test_a_square_is_laid_in_all_eight_ways_turned_a_little_and_zoomed(name, jitter, least, most):
+    """Read off the pixels: coordinates as colours, whose slopes are the matrix."""
     y, x = np.mgrid[:SIZE, :SIZE]
     image, labels = np.stack([2 * x, 2 * y, 0 * x], -1).astype(np.uint8), np.zeros((SIZE, SIZE), np.uint8)
-    geometry = geometry_of("strong")
-    ways, parts = [], []
+    geometry = geometry_of(name)
+    ways, parts, turns = [], [], []
     for number in range(300):
         moved, moved_labels = augment(image, labels, geometry, (number, 3))
         inside = cv2.erode((moved_labels.numpy() == 0).astype(np.uint8), np.ones((5, 5)), borderValue=0).astype(bool)
         down, right = np.gradient(moved.numpy()[..., :2].astype(np.float64) / 2, axis=(0, 1))
         right, down = (np.median(slope[inside], axis=0) for slope in (right, down))
         parts.append(np.hypot(*right))
-        ways.append(
-            (round(np.degrees(np.arctan2(right[1], right[0])) / 90) % 4, right[0] * down[1] < right[1] * down[0])
-        )
+        degrees = np.degrees(np.arctan2(right[1], right[0]))
+        turns.append((degrees + 45) % 90 - 45)
+        ways.append((round(degrees / 90) % 4, right[0] * down[1] < right[1] * down[0]))
     assert min(ways.count(way) for way in set(ways)) > 20 and len(set(ways)) == 8
-    assert min(parts) == pytest.approx(0.4, abs=0.03) and max(parts) == pytest.approx(1.3, abs=0.03)
+    assert min(parts) == pytest.approx(least, abs=0.03) and max(parts) == pytest.approx(most, abs=0.03)
+    assert np.abs(turns).max() == pytest.approx(jitter, abs=2)
+    assert np.std(turns) == pytest.approx(2 * jitter / np.sqrt(12), rel=0.1)  # of a uniform distribution
 
 
 def test_colours_against_numpy():
@@ -191,6 +195,61 @@ def test_colours_against_numpy():
         drawn[list(values)] = list(values.values())
         changed = colours(tf.constant(image), Recipe(**{name: 0.2}), tf.constant(drawn))
         np.testing.assert_allclose(changed, wanted, atol=1e-3, err_msg=name)
+
+
+def test_colours_of_a_few_pixels_by_hand():
+    """Two pixels whose mean is 100 and whose greys are 150 and 50; for the shade nine pixels of 100."""
+    pair = [[[100, 150, 200], [60, 50, 40]]]
+    nine = np.full((3, 3, 3), 100)
+    by_hand = [
+        ("contrast", pair, {7: 1.0}, [[[100, 160, 220], [52, 40, 28]]]),
+        ("contrast", pair, {7: 0.0}, [[[100, 140, 180], [68, 60, 52]]]),
+        ("brightness", pair, {8: 1.0}, [[[120, 180, 240], [72, 60, 48]]]),
+        ("tint", pair, {9: 0.0, 10: 1.0}, [[[80, 180, 200], [48, 60, 40]]]),
+        ("saturation", pair, {12: 1.0}, [[[90, 150, 210], [62, 50, 38]]]),
+        ("gamma", pair, {13: 0.0}, [[[120.59, 166.80, 209.96], [80.14, 69.26, 57.94]]]),  # 255 (v / 255)^0.8
+        ("shade", nine, {14: 1.0}, np.full((3, 3, 3), 100) * np.array([0.9, 1.0, 1.1])[:, np.newaxis]),
+        ("shade", nine, {15: 0.0}, np.full((3, 3, 3), 100) * np.array([1.1, 1.0, 0.9])[:, np.newaxis, np.newaxis]),
+    ]
+    assert {name for name, *_ in by_hand} == set(COLOURS)
+    for name, image, values, wanted in by_hand:
+        drawn = np.full(17, 0.5, np.float32)
+        drawn[list(values)] = list(values.values())
+        changed = colours(tf.constant(image, tf.float32), Recipe(**{name: 0.2}), tf.constant(drawn))
+        np.testing.assert_allclose(changed, wanted, atol=0.01, err_msg=name)
+
+
+def coloured(image, drawn, *, brightness, contrast, tint, saturation=0.0, gamma=0.0, shade=0.0):
+    """What the colours of a recipe do to `(H, W, 3)`, in NumPy."""
+    change = 2.0 * drawn.astype(np.float64) - 1.0
+    across, down = np.meshgrid(*(np.arange(side) / (side - 1) - 0.5 for side in image.shape[1::-1]))
+    image = image.mean() + (image - image.mean()) * (1 + contrast * change[7])
+    image = image * (1 + brightness * change[8]) * (1 + tint * change[9:12])
+    grey = image.mean(-1, keepdims=True)
+    image = grey + (image - grey) * (1 + saturation * change[12])
+    image = image * (1 + shade * (across * change[14] + down * change[15]))[..., np.newaxis]
+    return 255 * (image.clip(0, 255) / 255) ** (1 + gamma * change[13])
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("default", {"brightness": 0.2, "contrast": 0.2, "tint": 0.05}),
+        (
+            "strong",
+            {"brightness": 0.35, "contrast": 0.4, "tint": 0.15, "saturation": 0.5, "gamma": 0.3, "shade": 0.3},
+        ),
+    ],
+)
+def test_the_colours_of_a_recipe_reach_the_pixels(aligned, name, most):
+    image, labels = aligned
+    geometry = geometry_of(name)
+    for number in range(6):
+        moved, _ = augment(image, labels, geometry, (number, 4))
+        changed, _ = augment(image, labels, RECIPES[name], (number, 4))
+        wanted = coloured(moved.numpy().astype(np.float64), draws((number, 4)).numpy(), **most)
+        np.testing.assert_allclose(changed, wanted, atol=0.02)
+        assert np.abs(changed - moved).mean() > 2, number
 
 
 def test_colours_stay_colours(aligned):

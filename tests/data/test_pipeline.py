@@ -109,6 +109,43 @@ def test_samples_per_epoch_repeats_or_cuts(samples):
     assert equal(first(samples, 7, samples_per_epoch=25)[5:], first(samples, 2, samples_per_epoch=25, first_epoch=1))
 
 
+def test_an_epoch_longer_than_the_samples_has_each_as_often_and_in_other_orders(samples):
+    shown = [labels for _, batch in first(samples, 4, augmentation="none", samples_per_epoch=20) for labels in batch]
+    once = [labels for _, batch in first(samples, 2, augmentation="none") for labels in batch]
+    numbers = [next(number for number, known in enumerate(once) if np.array_equal(known, one)) for one in shown]
+    assert sorted(numbers[:10]) == sorted(numbers[10:]) == list(range(10))
+    assert numbers[:10] != numbers[10:]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_another_seed_is_another_order(samples, seed):
+    assert not equal(first(samples, 2, augmentation="none"), first(samples, 2, augmentation="none", seed=seed))
+
+
+def large(scenes) -> list[Sample]:
+    """One sample that is larger than 64 × 64 both ways."""
+    return [sample for sample in find_samples(scenes) if min(sample.read()[1].shape) > 66][:1]
+
+
+@pytest.mark.parametrize("options", [{}, {"augmentation": "none", "sampling": "crop"}], ids=["augmented", "cropped"])
+def test_each_place_of_each_epoch_of_each_seed_has_a_variant_of_its_own(scenes, options):
+    """One image, four times an epoch: twelve variants of two epochs and another seed."""
+
+    def variants(seed: int, first_epoch: int) -> list[bytes]:
+        options_here = {**options, "seed": seed, "first_epoch": first_epoch, "samples_per_epoch": 4, "batch_size": 4}
+        ((images, _),) = first(large(scenes), 1, **options_here)
+        return [image.tobytes() for image in images]
+
+    shown = {(seed, epoch): variants(seed, epoch) for seed, epoch in ((5, 0), (5, 1), (6, 0))}
+    assert variants(5, 1) == shown[5, 1]
+    possible = set.union(*map(set, shown.values()))
+    # crops are whole pixels: two may fall on one place, but never all of them
+    assert len(possible) == 12 if not options else len(possible) > 6
+    for one, other in (((5, 0), (5, 1)), ((5, 0), (6, 0))):
+        assert all(len(set(shown[key])) > 1 for key in (one, other))
+        assert sorted(shown[one]) != sorted(shown[other])
+
+
 def test_evaluation_shows_every_sample_in_order_letterboxed(samples):
     batches = list(evaluation_batches(samples, image_size=64, batch_size=4))
     images = np.concatenate([images for images, _ in batches])
@@ -159,15 +196,15 @@ def test_negatives_are_shown_once_an_epoch_and_are_background(samples, scenes):
 
 def test_crops_are_slices_of_the_image_at_other_places_each_epoch(scenes):
     """The oracle: every slice of that size is looked through."""
-    (large,) = [sample for sample in find_samples(scenes) if min(sample.read()[1].shape) > 66][:1]
-    image, truth = large.read()
+    (sample,) = large(scenes)
+    image, truth = sample.read()
     windows = {
         (top, left): (image[top : top + 64, left : left + 64], truth[top : top + 64, left : left + 64])
         for top in range(image.shape[0] - 63)
         for left in range(image.shape[1] - 63)
     }
     places = []
-    for images, labels in first([large], 12, batch_size=1, augmentation="none", sampling="crop"):
+    for images, labels in first([sample], 12, batch_size=1, augmentation="none", sampling="crop"):
         found = [
             place
             for place, (part, classes) in windows.items()
