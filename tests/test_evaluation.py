@@ -5,12 +5,14 @@ import json
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_landslide.comparison import negatives_line, report_lines
 from keras_landslide.data.folder import Sample, find_samples
 from keras_landslide.data.voc import VOC_CLASSES
 from keras_landslide.evaluation import Evaluation, FalseAlarms, class_names, evaluate, false_alarms
 from keras_landslide.io import write_image
+from tests.test_prediction import ByRule, picture, red, red_above_on_the_left, red_around
 
 AGREED = ["images", "labels", "split", "subset", "confusion", "miou", "mean_recall", "mean_precision"]
 
@@ -106,3 +108,69 @@ def test_the_report_of_three_classes_has_a_line_for_each_and_no_paper():
     assert "mIoU, 95 % interval over groups of images that share ground (1 here): 50.0 to 50.0" in text
     assert "means of the classes that have a score" in text
     assert "Table 5" not in text and "paper" not in text and "landslide" not in text
+
+
+def sample(folder, name: str, image: np.ndarray, truth: np.ndarray | None = None) -> Sample:
+    """A sample of files that another library wrote."""
+    paths = [folder / f"{name}.png", folder / f"{name}_mask.png"]
+    Image.fromarray(image).save(paths[0])
+    if truth is not None:
+        Image.fromarray(np.where(truth, 255, 0).astype(np.uint8)).save(paths[1])
+    return Sample(name, paths[0], None if truth is None else paths[1], name)
+
+
+def counted(truth: np.ndarray, found: np.ndarray) -> list[list[int]]:
+    """[[TN, FP], [FN, TP]] by hand."""
+    return [[int(((truth == row) & (found == column)).sum()) for column in (False, True)] for row in (False, True)]
+
+
+def test_counts_are_of_native_pixels_smaller_and_larger_than_the_input(tmp_path):
+    """Half, twice and as large as the input of 40 pixels, none square: squares of 2 × 2 come back as they were."""
+    random, samples, wanted = np.random.default_rng(0), [], {}
+    for name, (height, width), block in (
+        ("smaller", (20, 12), 1), ("larger", (48, 80), 2), ("as_large", (40, 32), 1),
+    ):  # fmt: skip
+        coarse = random.random((height // block, width // block)) > 0.5
+        found, truth = coarse.repeat(block, 0).repeat(block, 1), random.random((height, width)) > 0.7
+        image = np.where(found[..., None], (250, 60, 0), (10, 60, 200)).astype(np.uint8)
+        samples.append(sample(tmp_path, name, image, truth))
+        wanted[name] = counted(truth, found)
+    model = ByRule(lambda batch: batch[..., 0] > 128)
+    scores = evaluate(model, samples, image_size=40, split="mine", subset="test").to_json()
+    assert scores["per_image"] == wanted
+    assert np.sum(scores["confusion"]) == 20 * 12 + 48 * 80 + 40 * 32
+    (tn, fp), (fn, tp) = np.sum(list(wanted.values()), axis=0)
+    assert scores["landslide"]["precision"] == tp / (tp + fp) and scores["landslide"]["recall"] == tp / (tp + fn)
+    assert scores["background"]["precision"] == tn / (tn + fn) and scores["background"]["recall"] == tn / (tn + fp)
+    assert [batch.shape for batch in model.batches] == [(1, 40, 40, 3)] * 3
+
+
+def test_red_is_counted_and_not_blue(tmp_path):
+    landslide = np.random.default_rng(1).random((32, 32)) > 0.6
+    one = sample(tmp_path, "one", picture(32, 32, landslide), landslide)
+    scores = evaluate(ByRule(red), [one], image_size=32, split="mine", subset="test").to_json()
+    assert scores["confusion"] == [[int((~landslide).sum()), 0], [0, int(landslide.sum())]]
+
+
+def test_evaluate_and_false_alarms_average_over_mirror_images_only_when_told(tmp_path):
+    random = np.random.default_rng(2)
+    truth = random.random((24, 24)) > 0.5
+    image = picture(24, 24, random.random((24, 24)) > 0.4)
+    one, calm = sample(tmp_path, "one", image, truth), sample(tmp_path, "calm", image)
+    plain, averaged = red_above_on_the_left(image[None])[0] > 0.5, red_around(image) > 0.5
+    for found, options in ((plain, {}), (averaged, {"average_flips": True})):
+        model = ByRule(red_above_on_the_left)
+        scores = evaluate(model, [one], image_size=24, split="mine", subset="test", **options).to_json()
+        assert scores["confusion"] == counted(truth, found)
+        alarms = false_alarms(model, [calm], image_size=24, **options)
+        assert alarms.per_image == {"calm": (int(found.sum()), 24 * 24)}
+    assert counted(truth, plain) != counted(truth, averaged)
+
+
+def test_false_alarms_are_counted_at_native_size(tmp_path):
+    marked = np.zeros((12, 40), bool)
+    marked[2:8, 10:20] = True
+    image = np.where(marked[..., None], (250, 60, 0), (10, 60, 200)).astype(np.uint8)
+    model = ByRule(lambda batch: batch[..., 0] > 128)
+    assert false_alarms(model, [sample(tmp_path, "calm", image)], image_size=20).per_image == {"calm": (60, 480)}
+    assert [batch.shape for batch in model.batches] == [(1, 20, 20, 3)]

@@ -1,11 +1,54 @@
-"""Names of outputs, and overlays."""
+"""Names of outputs; what models made by hand make of known pixels: probabilities, masks, overlays, the table."""
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_landslide.errors import LandslideError
 from keras_landslide.io import write_image
-from keras_landslide.prediction import OUTLINE, find_images, output_names, overlay
+from keras_landslide.prediction import OUTLINE, find_images, native_probabilities, output_names, overlay, predict
+
+
+class ByRule:
+    """A model of one rule, a batch `(N, H, W, 3)` to landslide's probability, `(N, H, W)`; it keeps the batches."""
+
+    output_shape = (None, None, None, 2)
+
+    def __init__(self, rule):
+        self.rule, self.batches = rule, []
+
+    def predict_on_batch(self, batch):
+        self.batches.append(np.array(batch))
+        landslide = self.rule(self.batches[-1])
+        return np.stack([1 - landslide, landslide], axis=-1).astype(np.float32)
+
+
+def red(batch):
+    """As probable as the pixel is red."""
+    return batch[..., 0] / 255
+
+
+def red_above_on_the_left(batch):
+    """As probable as the next pixel up and left is red, or 0 at the border: not the same for a mirror image."""
+    return np.pad(batch[..., 0], ((0, 0), (1, 0), (1, 0)))[:, :-1, :-1] / 255
+
+
+def red_around(image: np.ndarray) -> np.ndarray:
+    """What `red_above_on_the_left` says of an image and its three mirror images, laid back and averaged, `(H, W)`."""
+    padded = np.pad(image[..., 0] / 255, 1)
+    return (padded[:-2, :-2] + padded[:-2, 2:] + padded[2:, :-2] + padded[2:, 2:]) / 4
+
+
+def picture(height: int, width: int, landslide: np.ndarray, seed: int = 0) -> np.ndarray:
+    """RGB noise, red where `landslide` is true, blue elsewhere, between the two in green."""
+    noise = np.random.default_rng(seed).integers(0, 40, (height, width, 3))
+    return (noise + np.where(landslide[..., None], (200, 110, 30), (30, 110, 200))).astype(np.uint8)
+
+
+def rectangle(height: int, width: int, rows: slice, columns: slice) -> np.ndarray:
+    inside = np.zeros((height, width), bool)
+    inside[rows, columns] = True
+    return inside
 
 
 @pytest.fixture
@@ -48,6 +91,99 @@ def test_the_outline_is_drawn_where_the_mask_ends():
     assert changed[10, 15:35].all() and changed[10:20, 34].all()
     assert not changed[13:17, 20:30].any() and not changed[:8].any()
     assert (drawn[~changed] == 90).all()
+
+
+def test_an_outline_is_wider_on_a_large_image():
+    """A 250th of the longer side: of 750 pixels three, which OpenCV rounds up to five."""
+    landslide = rectangle(40, 750, slice(10, 30), slice(100, 200))
+    drawn = overlay(np.full((40, 750, 3), 90, np.uint8), landslide)
+    changed = (drawn[:, 150] == OUTLINE).all(-1)
+    assert changed[9:12].all() and changed[28:31].all() and changed.sum() == 10
+
+
+def test_probabilities_are_of_red_green_and_blue_in_that_order_alone_and_unscaled():
+    images = [np.random.default_rng(seed).integers(0, 256, (24, 32, 3)).astype(np.uint8) for seed in (0, 1)]
+    for channel in range(3):
+        model = ByRule(lambda batch, channel=channel: batch[..., channel] / 255)
+        for image, found in zip(images, native_probabilities(model, images, 32), strict=True):
+            np.testing.assert_allclose(found[..., 1], image[..., channel] / 255, atol=1e-6)
+            np.testing.assert_allclose(found.sum(-1), 1, atol=1e-6)
+        assert [batch.shape for batch in model.batches] == [(1, 32, 32, 3)] * 2
+        assert model.batches[0].dtype == np.float32 and model.batches[0][0, 0, 0].tolist() == [128, 128, 128]
+
+
+def test_averaged_flips_are_the_mean_of_four_mirrored_views():
+    image = np.random.default_rng(0).integers(0, 256, (20, 20, 3)).astype(np.uint8)
+    model = ByRule(red_above_on_the_left)
+    (plain,) = native_probabilities(model, [image], 20)
+    assert len(model.batches) == 1
+    np.testing.assert_allclose(plain[..., 1], red_above_on_the_left(image[None])[0], atol=1e-6)
+    (averaged,) = native_probabilities(model, [image], 20, average_flips=True)
+    np.testing.assert_allclose(averaged[..., 1], red_around(image), atol=1e-6)
+    assert np.abs(averaged - plain).max() > 0.3
+    views = (image, image[:, ::-1], image[::-1], image[::-1, ::-1])
+    assert sorted(batch.tobytes() for batch in model.batches[1:]) == sorted(
+        view.astype(np.float32).tobytes() for view in views
+    )
+
+
+def test_masks_overlays_and_the_table_are_those_made_by_hand(tmp_path):
+    """Read back by another library than wrote them."""
+    landslides = {
+        "first": rectangle(12, 16, slice(3, 8), slice(2, 8)),
+        "second": rectangle(16, 10, slice(1, 4), slice(4, 9)),
+        "third": rectangle(16, 16, slice(0, 0), slice(0, 0)),
+    }
+    for name, landslide in landslides.items():
+        Image.fromarray(picture(*landslide.shape, landslide)).save(tmp_path / f"{name}.png")
+    paths = [tmp_path / f"{name}.png" for name in landslides]
+    model, done = ByRule(red), []
+    made = predict(model, paths, tmp_path / "out", image_size=16, on_done=lambda: done.append(1))
+    for name, landslide in landslides.items():
+        mask = Image.open(tmp_path / "out" / "masks" / f"{name}.png")
+        assert mask.mode == "L"
+        np.testing.assert_array_equal(mask, np.where(landslide, 255, 0))
+        padded = np.pad(landslide, 1)
+        within = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+        image = np.asarray(Image.open(tmp_path / f"{name}.png"))
+        drawn = np.where((landslide & ~within)[..., None], (255, 230, 0), image)
+        np.testing.assert_array_equal(Image.open(tmp_path / "out" / "overlays" / f"{name}.png"), drawn)
+    assert (tmp_path / "out" / "predictions.csv").read_text() == (
+        "image,mask,width,height,landslide_pixels,landslide_share\n"
+        f"{paths[0]},masks/first.png,16,12,30,0.156250\n"
+        f"{paths[1]},masks/second.png,10,16,15,0.093750\n"
+        f"{paths[2]},masks/third.png,16,16,0,0.000000\n"
+    )
+    assert [one.landslide_share for one in made] == [30 / 192, 15 / 160, 0.0] and len(done) == 3
+    assert [batch.shape for batch in model.batches] == [(1, 16, 16, 3)] * 3
+
+
+def test_predict_takes_the_size_and_the_average_that_it_is_told(tmp_path):
+    image = picture(20, 20, np.random.default_rng(3).random((20, 20)) > 0.5)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    masks = {}
+    for name, options in {"plain": {}, "averaged": {"average_flips": True}}.items():
+        predict(ByRule(red_above_on_the_left), [tmp_path / "a.png"], tmp_path / name, image_size=20, **options)
+        masks[name] = np.asarray(Image.open(tmp_path / name / "masks" / "a.png"))
+    np.testing.assert_array_equal(masks["averaged"] == 255, red_around(image) > 0.5)
+    assert (masks["plain"] != masks["averaged"]).mean() > 0.2
+    model = ByRule(red)
+    predict(model, [tmp_path / "a.png"], tmp_path / "larger", image_size=70)
+    assert [batch.shape for batch in model.batches] == [(1, 70, 70, 3)]
+
+
+def test_masks_have_the_native_size_of_smaller_and_larger_images(tmp_path):
+    """Twice and half the input's size: red blocks of whole pixels of the input come back as they were."""
+    for name, sides, block in (("larger", (40, 24), 4), ("smaller", (10, 6), 1)):
+        coarse = np.random.default_rng(1).random((10, 6)) > 0.5
+        landslide = coarse.repeat(block, 0).repeat(block, 1)
+        assert landslide.shape == sides
+        flat = np.where(landslide[..., None], (250, 60, 0), (10, 60, 200)).astype(np.uint8)
+        Image.fromarray(flat).save(tmp_path / f"{name}.png")
+        model = ByRule(lambda batch: batch[..., 0] > 128)
+        (made,) = predict(model, [tmp_path / f"{name}.png"], tmp_path / name, image_size=20)
+        np.testing.assert_array_equal(Image.open(made.mask), np.where(landslide, 255, 0))
+        assert (made.height, made.width, made.landslide_pixels) == (*sides, landslide.sum())
 
 
 def test_of_a_folder_in_vocs_form_the_photographs_are_found(voc):
