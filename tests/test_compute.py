@@ -22,6 +22,66 @@ def test_auto_takes_bfloat16_where_it_gains(monkeypatch, backbone, flags, precis
     assert compute.resolved(Settings(backbone=backbone)).precision == "float32"
 
 
+@pytest.fixture
+def gpus(monkeypatch):
+    """A function that gives the machine GPUs of these compute capabilities, as TensorFlow tells of them."""
+    tensorflow = pytest.importorskip("tensorflow")
+    config = tensorflow.config
+
+    def have(*capabilities):
+        devices = [config.LogicalDevice(f"/device:GPU:{number}", "GPU") for number in range(len(capabilities))]
+
+        def listed(usual):
+            return lambda kind=None: devices if kind == "GPU" else usual(kind)
+
+        def details(device):
+            capability = capabilities[devices.index(device)]
+            return {"compute_capability": capability} if capability else {}
+
+        # what the processor can do does not count then
+        monkeypatch.setattr(compute, "processor_flags", lambda: {"avx512_bf16"})
+        for name in ("list_physical_devices", "list_logical_devices"):
+            monkeypatch.setattr(config, name, listed(getattr(config, name)))
+        monkeypatch.setattr(config.experimental, "get_device_details", details)
+
+    return have
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [
+        ([(7, 5)], "float32"),  # Turing
+        ([(8, 0)], "mixed_bfloat16"),  # Ampere
+        ([(9, 0), (8, 6)], "mixed_bfloat16"),
+        ([(9, 0), (7, 5)], "float32"),  # the slowest decides
+        ([None], "float32"),  # not NVIDIA's
+    ],
+)
+def test_auto_takes_bfloat16_on_gpus_from_ampere_on(gpus, capabilities, precision):
+    gpus(*capabilities)
+    assert compute.resolved(Settings(precision="auto")).precision == precision
+    assert compute.resolved(Settings(precision="auto", backbone="xception")).precision == "float32"
+
+
+def test_auto_compiles_on_one_gpu_and_not_on_several(gpus):
+    gpus((8, 0), (8, 0))
+    assert compute.resolved(Settings()).jit == "on"
+    for devices in (2, "all"):
+        resolved = compute.resolved(Settings(devices=devices))
+        assert (resolved.devices, resolved.jit) == (2, "off")
+    assert compute.resolved(Settings(devices=2, jit="on")).jit == "on"
+
+
+@pytest.mark.parametrize(("frozen", "unfrozen"), [(8, 2), (2, 8)])
+def test_every_device_has_an_image_in_both_phases(gpus, frozen, unfrozen):
+    gpus(*[(8, 0)] * 3)
+    for devices in (3, "all"):
+        with pytest.raises(LandslideError, match=f"--devices {devices} would leave some of 3 devices without an image"):
+            compute.resolved(Settings(devices=devices, frozen_batch_size=frozen, unfrozen_batch_size=unfrozen))
+    settings = Settings(devices=3, frozen_batch_size=max(3, frozen), unfrozen_batch_size=max(3, unfrozen))
+    assert compute.resolved(settings).devices == 3
+
+
 def test_auto_compiles_on_a_gpu_and_not_on_tensorflows_processor(monkeypatch):
     assert compute.resolved(Settings()).jit == "off"
     monkeypatch.setattr(compute, "_physical", lambda kind: ["a GPU"])
