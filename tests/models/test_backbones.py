@@ -1,4 +1,7 @@
-"""The backbones against `keras.applications`, and the dilated networks against the strided, on ImageNet weights."""
+"""The backbones against `keras.applications`, and the dilated networks against the strided.
+
+Once on random weights calibrated on images, which every machine has, and once on those of ImageNet.
+"""
 
 import dataclasses
 
@@ -19,15 +22,26 @@ PREPROCESS = {
     "xception": keras.applications.xception.preprocess_input,
 }
 EXACT = 1e-5
-QUICK = "mobilenet_v2"  # the backbone that the quick set looks at
+# What the quick set looks at: no dilation, and at output stride 8 all that there can be.
+QUICK = [("mobilenet_v2", 32, "calibrated"), ("mobilenet_v2", 8, "calibrated")]
+
+
+def weighted(cases: list[tuple]) -> list:
+    """Each case (backbone, output stride) with both kinds of weights, and those slow that are not of `QUICK`."""
+    return [
+        pytest.param(*case, kind, marks=[pytest.mark.slow] * ((*case, kind) not in QUICK))
+        for case in cases
+        for kind in ("calibrated", "imagenet")
+    ]
 
 
 @pytest.fixture
-def trained(imagenet, monkeypatch):
-    """A function that builds a backbone with its ImageNet weights."""
-    monkeypatch.setenv("KERAS_LANDSLIDE_BACKBONES", str(imagenet))
+def trained(request, monkeypatch):
+    """A function that builds a backbone with weights of the kind that the case says."""
 
     def build(name: str, output_stride: int) -> keras.Model:
+        folder = request.getfixturevalue(request.param)
+        monkeypatch.setenv("KERAS_LANDSLIDE_BACKBONES", str(folder(name) if callable(folder) else folder))
         network = build_backbone(name, output_stride=output_stride)
         load_backbone_weights(network, local_backbone_file(name))
         return network
@@ -51,10 +65,13 @@ def application(name: str, sides: tuple[int, int], network: keras.Model, taps: l
     return keras.Model(whole.input, [whole.get_layer(tap).output for tap in taps])
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name != QUICK)) for name in BACKBONES])
-def test_undilated_backbone_equals_the_application_network(name, trained, images, difference):
+UNDILATED = [(name, backbone.output_strides[-1]) for name, backbone in BACKBONES.items()]
+
+
+@pytest.mark.parametrize(("name", "output_stride", "trained"), weighted(UNDILATED), indirect=["trained"])
+def test_undilated_backbone_equals_the_application_network(name, output_stride, trained, images, difference):
     backbone = BACKBONES[name]
-    network = trained(name, backbone.output_strides[-1])
+    network = trained(name, output_stride)
     for sides in [(96, 128), (97, 115)]:
         image = PREPROCESS[name](images(*sides))
         reference = application(name, sides, network, list(backbone.taps.values()))(image)
@@ -65,20 +82,10 @@ def test_undilated_backbone_equals_the_application_network(name, trained, images
             assert difference(shifted[f"stride_{stride}"], wanted) > 100 * EXACT
 
 
-def phase(name: str, side: int) -> int:
-    """Where a strided layer's first window is centred on a side of `side` positions."""
-    padded_behind = {"mobilenet": True, "mobilenet_v2": side % 2 == 0}
-    return int(padded_behind.get(name, False))
+DILATED = [(name, stride) for name, backbone in BACKBONES.items() for stride in backbone.output_strides[:-1]]
 
 
-DILATED = [  # at output stride 8 every layer that can be dilated is
-    pytest.param(name, stride, marks=[pytest.mark.slow] * (stride != 8 or name != QUICK))
-    for name, line in BACKBONES.items()
-    for stride in line.output_strides[:-1]
-]
-
-
-@pytest.mark.parametrize(("name", "output_stride"), DILATED)
+@pytest.mark.parametrize(("name", "output_stride", "trained"), weighted(DILATED), indirect=["trained"])
 def test_dilated_backbone_equals_the_strided_one_at_its_positions(name, output_stride, trained, images, difference):
     """At the borders too, so padding is kept; sizes are such that maps of odd and even sides become dilated."""
     strides = BACKBONES[name].taps
@@ -125,15 +132,21 @@ def test_residual_layers_of_xception_are_found_by_their_order_under_any_numbers(
 def test_weights_that_keras_downloads_arrive_in_every_layer(name, monkeypatch):
     line = BACKBONES[name]
     downloaded = line.application(include_top=False, weights=None, input_shape=(224, 224, 3))
+    random = np.random.default_rng(0)
+    for layer in downloaded.layers:  # what begins as 0 or 1 would be taken for another of its shape
+        layer.set_weights([random.random(array.shape, np.float32) for array in layer.get_weights()])
 
     def application(weights, **options):
         return downloaded if weights == "imagenet" else line.application(weights=weights, **options)
 
     monkeypatch.setitem(BACKBONES, name, dataclasses.replace(line, application=application))
     network = build_model("pspnet", name, input_shape=(64, 64, 3)).get_layer("backbone")
-    found = [array.sum() for layer in network.layers for array in layer.get_weights()]
-    wanted = [array.sum() for layer in downloaded.layers for array in layer.get_weights()]
-    assert found == wanted[: len(found)]
+    found, wanted = ([layer for layer in model.layers if layer.weights] for model in (network, downloaded))
+    assert len(found) > 50
+    for ours, theirs in zip(found, wanted[: len(found)], strict=True):
+        assert ours.name == theirs.name or ours.name.endswith(("_residual_conv", "_residual_bn"))
+        for weights, downloads in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_array_equal(weights, downloads, err_msg=ours.name)
 
 
 def test_a_download_that_fails_says_what_to_do(monkeypatch):

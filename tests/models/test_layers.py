@@ -66,11 +66,10 @@ def test_dilated_max_pooling_of_any_size_in_a_graph_and_with_a_gradient():
     np.testing.assert_array_equal(copy(maps(8, 11)), pool(maps(8, 11)))
 
 
-def trained_once(layer, features, outer) -> list[np.ndarray]:
+def trained_once(layer, features, outer, graph: bool = True) -> list[np.ndarray]:
     """What `layer` gives in training: outputs, gradients of inputs and weights, moving statistics."""
     tensorflow = pytest.importorskip("tensorflow")
 
-    @tensorflow.function
     def step(features):
         with tensorflow.GradientTape() as tape:
             tape.watch(features)
@@ -78,6 +77,7 @@ def trained_once(layer, features, outer) -> list[np.ndarray]:
         weights = [weight.value for weight in layer.trainable_weights]
         return outputs, *tape.gradient(outputs, [features, *weights], outer)
 
+    step = tensorflow.function(step) if graph else step
     found = step(tensorflow.constant(features, layer.compute_dtype))
     return [np.asarray(value) for value in (*found, *layer.non_trainable_weights)]
 
@@ -129,9 +129,16 @@ def test_batch_normalisation_at_inference_and_frozen_is_that_of_keras(difference
     assert difference(ours(features, training=True), oracle(features)) < 1e-6
 
 
-@pytest.mark.parametrize("sides", [(81, 67), pytest.param((64, 96), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("sides", "weights"),
+    [
+        ((81, 67), "calibrated"),
+        pytest.param((81, 67), "imagenet", marks=pytest.mark.slow),
+        pytest.param((64, 96), "imagenet", marks=pytest.mark.slow),
+    ],
+)
 def test_gradients_of_a_whole_backbone_are_those_with_keras_own_normalisation(
-    sides, imagenet, images, difference, monkeypatch
+    sides, weights, request, images, difference, monkeypatch
 ):
     """In float64, where rounding, which fifty normalisations amplify, does not hide a wrong formula."""
     keras.config.set_dtype_policy("float64")
@@ -139,15 +146,17 @@ def test_gradients_of_a_whole_backbone_are_those_with_keras_own_normalisation(
         network = build_backbone("mobilenet_v2", output_stride=8)
     finally:
         keras.config.set_dtype_policy("float32")
-    load_backbone_weights(network, imagenet / "mobilenet_v2.weights.h5")
+    folder = request.getfixturevalue(weights)
+    folder = folder("mobilenet_v2") if callable(folder) else folder
+    load_backbone_weights(network, folder / "mobilenet_v2.weights.h5")
     weights = network.get_weights()
     last = keras.Model(network.input, network.output["stride_16"])  # with dilated blocks in it
     image = images(*sides, count=2) / 127.5 - 1
     outer = np.random.default_rng(0).normal(size=last(image).shape)
-    found = trained_once(last, image, outer)
+    found = trained_once(last, image, outer, graph=False)  # which takes longer to make than to run
     network.set_weights(weights)
     monkeypatch.setattr(BatchNormalization, "_own_gradient", lambda self, inputs: False)
-    wanted = trained_once(last, image, outer)
+    wanted = trained_once(last, image, outer, graph=False)
     # what the last normalisation of a bottleneck adds, the next one takes away: thirteen gradients are zero
     nothing = [index for index, value in enumerate(wanted) if np.abs(value).max() < 1e-9]
     assert len(nothing) == 13 and all(np.abs(found[index]).max() < 1e-9 for index in nothing)
