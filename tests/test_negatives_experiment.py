@@ -11,8 +11,8 @@ from tests.test_experiments import ROOT, loaded, run, same_numbers
 def test_scores_are_compared_on_the_same_images():
     """By hand: IoU 4 / 10 and 6 / 10; one and none of two images with more than 1 % marked; 30 and 2 of 1000 pixels."""
     negatives = loaded("negatives")
-    before = {"a": [[50, 3], [3, 4]], "b": [[10, 0], [0, 0]]}
-    after = {"a": [[52, 1], [3, 6]], "b": [[10, 0], [0, 0]]}
+    before = {"a": [[52, 3], [0, 1]], "b": [[10, 0], [3, 3]]}
+    after = {"a": [[52, 1], [1, 2]], "b": [[10, 0], [2, 4]]}
     slope, apart = {"a": "slope", "b": "slope"}, {"c": "c", "d": "d"}
     trained = {
         "without_negatives": {"groups": slope, "per_image": before},
@@ -62,6 +62,8 @@ def test_quick(bijie, tmp_path):
     assert alarms["images"] == 70
     for training, used in (("without_negatives", 0), ("with_negatives", 8)):
         assert content[training]["settings"]["negatives"] == used
+        block = content[training]["negatives"]
+        assert block["groups"] == {name: f"non-landslide/{name}" for name in block["per_image"]}
         assert content[training]["negatives"]["false_alarms"] == pytest.approx(alarms[training])
         assert content[training]["landslide"]["iou"] == pytest.approx(content["compared"]["landslide IoU"][training])
     assert "area falsely marked" in done.stdout

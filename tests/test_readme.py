@@ -89,8 +89,18 @@ def test_every_stored_interval_stands_in_the_text():
     assert len(lines) == 9
     text = (ROOT / "docs" / "measurements.md").read_text(encoding="utf-8")
     for name, line in lines:
-        low, high = (f"{100 * end:+.1f}".replace("-", "−") for end in line["interval"])
-        assert f"{low} to {high}" in text, name
+        assert in_words(line) in text, name
+
+
+def in_words(line: dict) -> str:
+    """The interval of a difference, per cent."""
+    low, high = (f"{100 * end:+.1f}".replace("-", "−") for end in line["interval"])
+    return f"{low} to {high}"
+
+
+def test_what_negatives_cost_stands_in_the_readme():
+    lines = json.loads((ROOT / "results" / "negatives.json").read_text(encoding="utf-8"))["compared"]
+    assert f"95 % interval {in_words(lines['landslide IoU'])}" in " ".join(README.split())
 
 
 @pytest.mark.parametrize("score", [landslide_iou, mean_iou])
