@@ -222,8 +222,8 @@ class _Fit:
         with self.where.scope():
             model.get_layer("backbone").trainable = phase.trainable_backbone
             _compile(model, settings, keras.optimizers.Adam(_learning_rate(settings, phase, steps)), self.where)
+            model.optimizer.build(model.trainable_variables)  # TensorFlow traces a step that creates variables twice
             if interrupted:
-                model.optimizer.build(model.trainable_variables)
                 restore(model.optimizer.variables, interrupted.arrays["optimizer"])
         stream, validation = self._batches(phase, first_epoch)
         left = f"{phase.end - first_epoch} of " if interrupted else ""
