@@ -132,7 +132,7 @@ def test_masks_overlays_and_the_table_are_those_made_by_hand(tmp_path):
     landslides = {
         "first": rectangle(12, 16, slice(2, 9), slice(2, 9)) & ~rectangle(12, 16, slice(5, 6), slice(5, 7)),  # a hole
         "second": rectangle(16, 10, slice(1, 4), slice(4, 9)),
-        "third": rectangle(16, 16, slice(0, 0), slice(0, 0)),
+        "third": rectangle(12, 16, slice(0, 0), slice(0, 0)),
     }
     for name, landslide in landslides.items():
         Image.fromarray(picture(*landslide.shape, landslide)).save(tmp_path / f"{name}.png")
@@ -152,7 +152,7 @@ def test_masks_overlays_and_the_table_are_those_made_by_hand(tmp_path):
         "image,mask,width,height,landslide_pixels,landslide_share\n"
         f"{paths[0]},masks/first.png,16,12,47,0.244792\n"
         f"{paths[1]},masks/second.png,10,16,15,0.093750\n"
-        f"{paths[2]},masks/third.png,16,16,0,0.000000\n"
+        f"{paths[2]},masks/third.png,16,12,0,0.000000\n"
     )
     assert [one.landslide_share for one in made] == [47 / 192, 15 / 160, 0.0] and len(done) == 3
     assert [batch.shape for batch in model.batches] == [(1, 16, 16, 3)] * 3
