@@ -1,6 +1,7 @@
 """What the tests share: real data where it is there, and one tiny run of the whole job."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -11,6 +12,8 @@ from filelock import FileLock
 from PIL import Image
 
 from keras_landslide.cli import main
+from keras_landslide.data.folder import find_negatives, find_samples
+from keras_landslide.data.splits import Split, split_samples
 from keras_landslide.data.synthetic import write_dataset
 
 ROOT = Path(__file__).parents[1]
@@ -114,23 +117,52 @@ TINY = (
 
 
 @pytest.fixture(scope="session")
-def tiny_run(scenes, tmp_path_factory, worker_id) -> Path:
-    """The folder of a run trained through the command line in both phases, with 3 negatives; only for reading.
+def made_once(tmp_path_factory, worker_id):
+    """A function from a name and what makes a folder to that folder, which the workers share.
 
-    The workers share it: whoever comes first trains, the others wait.
+    Whoever comes first makes it, the others wait.
     """
     shared = tmp_path_factory.getbasetemp()
-    out = (shared if worker_id == "master" else shared.parent) / "tiny_run"
-    with FileLock(f"{out}.lock"):
-        if not out.exists():
-            _train_tiny(scenes, out)
-    return out
+    shared = shared if worker_id == "master" else shared.parent
+
+    def folder(name: str, make: Callable[[Path], None]) -> Path:
+        out = shared / name
+        with FileLock(f"{out}.lock"):
+            if not out.exists():
+                make(out)
+        return out
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_run(scenes, made_once) -> Path:
+    """The folder of a run trained through the command line in both phases, with 3 negatives; only for reading."""
+    return made_once("tiny_run", lambda out: _train_tiny(scenes, out))
+
+
+@pytest.fixture(scope="session")
+def split(scenes) -> Split:
+    """`scenes` divided: 13 images train, 1 validates, 2 test; with negatives."""
+    return split_samples(find_samples(scenes), "auto", negatives=find_negatives(scenes))
 
 
 def _train_tiny(scenes: Path, out: Path) -> None:
     arguments = ["train", "--experiment", "pspnet_mobilenet_v2", "--data", str(scenes), "--out", str(out), *TINY]
     arguments += ["--negatives", "3"]
     assert main(arguments) == 0
+
+
+@pytest.fixture
+def played(monkeypatch):
+    """A `tests.played.Played` in the place of `keras.Model.fit`."""
+    import keras
+
+    from tests.played import Played
+
+    played = Played()
+    monkeypatch.setattr(keras.Model, "fit", lambda model, stream, **how: played.fit(model, stream, **how))
+    return played
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from keras_landslide.io import read_json
 from keras_landslide.runs import read_history
-from tests.test_training import FLAGS
+from tests.small import FLAGS
 
 ROOT = Path(__file__).parents[1]
 TWO_PROCESSORS = """
@@ -29,7 +29,7 @@ from keras_landslide.data.synthetic import mountain_scene
 from keras_landslide.models.calibration import calibrate_batch_normalization
 from keras_landslide.settings import preset
 from keras_landslide.training import _compile
-from tests.test_training import small_model
+from tests.small import small_model
 
 scenes = [mountain_scene(seed, (64, 64)) for seed in range(5)]
 images = np.stack([scene.image for scene in scenes]).astype("float32")
@@ -71,7 +71,7 @@ WHOLE_RUN = (
     + """
 from keras_landslide import training
 from keras_landslide.cli import main
-from tests.test_training import small_model
+from tests.small import small_model
 
 def without_dropout(*arguments, **options):
     model = small_model(*arguments, **options)

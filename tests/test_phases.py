@@ -1,0 +1,267 @@
+"""What stands around `fit`, which is played: phases, the best epoch, resuming, seeds, the files of a run."""
+
+import dataclasses
+import json
+import resource
+import signal
+
+import numpy as np
+import pytest
+
+from keras_landslide import runs, training
+from keras_landslide.checkpoint import read_checkpoint
+from keras_landslide.cli import main
+from keras_landslide.data.letterbox import Letterbox
+from keras_landslide.errors import LandslideError
+from keras_landslide.io import read_json
+from keras_landslide.models.saving import read_description
+from keras_landslide.runs import Run, read_history
+from tests.small import SETTINGS, assert_equal_weights, assert_same, command, history, small_network, stored
+
+
+@pytest.fixture(autouse=True)
+def small():
+    with small_network():
+        yield
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ([0.5, 0.9, 0.3, 0.8, 0.85, 0.2], 2),
+        ([0.5, 0.9, 0.3, 0.2, 0.95, 0.9], 5),
+        ([0.3, 0.7, 0.7, 0.7, 0.1, 0.6], 2),  # of equals the first
+    ],
+)
+def test_the_best_epoch_is_kept_and_the_second_phase_starts_from_the_best_of_the_first(
+    split, tmp_path, played, scores, best
+):
+    played.scores = list(scores)
+    run = training.train(dataclasses.replace(SETTINGS, early_stopping=False), split, tmp_path / "run")
+    frozen, unfrozen = played.fits
+    after = frozen.weights_after | unfrozen.weights_after
+    assert [line["val_miou"] for line in read_history(tmp_path / "run")] == scores
+    assert not np.array_equal(frozen.weights_after[2][-1], frozen.weights_after[3][-1])
+    assert_same(unfrozen.weights, frozen.weights_after[2])
+    assert (frozen.optimizer_steps, unfrozen.optimizer_steps) == (0, 0)
+    assert (frozen.trainable_backbone, unfrozen.trainable_backbone) == (False, True)
+    assert_same(stored(run.best_weights, frozen.model), after[best])
+    assert_same(stored(run.last_weights, frozen.model), after[6])
+    assert read_description(run.best_weights)["scores"]["epoch"] == run.best["epoch"] == best
+
+
+def test_early_stopping_ends_its_phase_and_restores_its_best_weights(split, tmp_path, played):
+    # epochs 1 to 4 of 6 frozen ones: the second is the best; then 7 to 9 of 6: the first is
+    played.scores = [0.5, 0.6, 0.55, 0.6, 0.3, 0.2, 0.1]
+    settings = dataclasses.replace(SETTINGS, frozen_epochs=6, unfrozen_epochs=6)
+    training.train(settings, split, tmp_path / "run")
+    assert [line["epoch"] for line in read_history(tmp_path / "run")] == [1, 2, 3, 4, 7, 8, 9]
+    for fit, best in zip(played.fits, (2, 7), strict=True):
+        assert_same(fit.weights_at_end, fit.weights_after[best])
+
+
+def test_without_early_stopping_all_epochs_are_trained_whatever_the_scores(scenes, tmp_path, played):
+    falling = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2]
+    for more, epochs in (("--early-stopping", [1, 2, 3, 5, 6, 7]), ("--no-early-stopping", [1, 2, 3, 4, 5, 6, 7, 8])):
+        played.scores = list(falling)
+        epochs_wanted = ["--frozen-epochs", "4", "--unfrozen-epochs", "4", more, "--overwrite"]
+        assert main(command(scenes, tmp_path / "run", *epochs_wanted)) == 0
+        assert [line["epoch"] for line in read_history(tmp_path / "run")] == epochs
+
+
+def test_validation_sees_the_validation_images_once_and_nothing_else(split, tmp_path, played):
+    """Seven of them, in batches of 4 and of 3: what fills the batches up is ignored."""
+    subsets = {"train": split.subset("train")[:6], "val": split.subset("train")[6:], "test": split.subset("test")}
+    divided = dataclasses.replace(split, subsets=subsets)
+    run = training.train(dataclasses.replace(SETTINGS, negatives=2, augmentation="none"), divided, tmp_path / "run")
+    squares = []
+    for sample in divided.subset("val"):
+        image, labels = sample.read()
+        box = Letterbox(*labels.shape, 64)
+        squares.append((box.image_in(image), box.labels_in(labels)))
+    for fit, batch_size in zip(played.fits, (4, 3), strict=True):
+        assert {len(images) for images, _ in fit.validation} == {batch_size}
+        images, labels = (np.concatenate(part) for part in zip(*fit.validation, strict=True))
+        counts = (labels != 255).any(axis=(1, 2))
+        assert_same(images[counts], [image for image, _ in squares])
+        assert_same(labels[counts], [square for _, square in squares])
+    trained = np.concatenate([labels for _, labels in played.fits[0].batches])
+    assert [(one == 1).any() for one in trained].count(False) == 2  # the negatives are here
+    scores = read_json(run.scores)
+    assert (scores["subset"], list(scores["per_image"])) == ("val", [sample.name for sample in divided.subset("val")])
+
+
+def test_early_stopping_remembers_across_an_interruption(split, tmp_path, played):
+    settings = dataclasses.replace(SETTINGS, frozen_epochs=6, unfrozen_epochs=0)
+    played.scores, played.stop_in = [0.5, 0.6, 0.55, 0.6], 4
+    with pytest.raises(KeyboardInterrupt):
+        training.train(settings, split, tmp_path / "run")
+    training.train(settings, split, tmp_path / "run", resume=True)
+    assert [line["epoch"] for line in read_history(tmp_path / "run")] == [1, 2, 3, 4]
+
+
+def test_a_phase_that_was_stopped_early_is_not_gone_on_with(split, tmp_path, played):
+    settings = dataclasses.replace(SETTINGS, frozen_epochs=6, unfrozen_epochs=2)
+    played.scores, played.stop_in = [0.5, 0.4, 0.3, 0.5, 0.6], 7  # nothing of the second phase is complete
+    with pytest.raises(KeyboardInterrupt):
+        training.train(settings, split, tmp_path / "run")
+    training.train(settings, split, tmp_path / "run", resume=True)
+    assert [line["epoch"] for line in read_history(tmp_path / "run")] == [1, 2, 3, 7, 8]
+
+
+@pytest.mark.parametrize(("after", "name"), [(3, "checkpoint.npz"), (2, "best.weights.h5"), (3, "best.weights.h5")])
+def test_a_kill_between_the_files_of_an_epoch_changes_nothing(split, tmp_path, monkeypatch, played, after, name):
+    """Every epoch is the best so far; the kill comes before a file of the first phase's last epoch or the next one."""
+    rising = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    played.scores = list(rising)
+    training.train(SETTINGS, split, tmp_path / "whole")
+    writes = {"checkpoint.npz": "write_checkpoint", "best.weights.h5": "save_weights"}
+    usual_write, written = getattr(runs, writes[name]), []
+
+    def killed(*arguments):
+        written.extend(argument for argument in arguments if getattr(argument, "name", "") == name)
+        if len(written) == after + 1:
+            written.append("never again")
+            raise KeyboardInterrupt
+        usual_write(*arguments)
+
+    monkeypatch.setattr(runs, writes[name], killed)
+    played.scores = list(rising)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(SETTINGS, split, tmp_path / "run")
+    done = len(read_checkpoint(tmp_path / "run" / "last" / "checkpoint.npz").state["history"])
+    played.scores = rising[done:]
+    training.train(SETTINGS, split, tmp_path / "run", resume=True)
+    assert history(tmp_path / "run") == history(tmp_path / "whole")
+    assert_equal_weights(tmp_path / "run" / "best.weights.h5", tmp_path / "whole" / "best.weights.h5")
+
+
+def test_a_run_of_other_settings_or_images_is_not_gone_on_with(split, tmp_path, played):
+    out = tmp_path / "run"
+    played.stop_in = 2
+    with pytest.raises(KeyboardInterrupt):
+        training.train(SETTINGS, split, out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    others = dataclasses.replace(SETTINGS, patience=5, class_weights=(1.0, 3.0))
+    with pytest.raises(LandslideError, match="holds a run with other class_weights, patience; remove it"):
+        training.train(others, split, out, resume=True)
+    fewer = dataclasses.replace(split, subsets={**split.subsets, "train": split.subset("train")[1:]})
+    with pytest.raises(LandslideError, match="other training images"):
+        training.train(SETTINGS, fewer, out, resume=True)
+    with pytest.raises(LandslideError, match="other labels"):
+        training.train(SETTINGS, dataclasses.replace(split, labels="completed"), out, resume=True)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    (out / "last" / "checkpoint.npz").write_bytes(b"PK\x03\x04 half a file")
+    with pytest.raises(LandslideError, match="checkpoint\\.npz: is damaged; remove it"):
+        training.train(SETTINGS, split, out, resume=True)
+
+
+def test_a_finished_run_is_not_trained_again(split, tmp_path, played):
+    training.train(SETTINGS, split, tmp_path / "run")
+    played.fits.clear()
+    again = training.train(SETTINGS, split, tmp_path / "run", resume=True)
+    assert again.best == max(read_history(tmp_path / "run"), key=lambda line: line["val_miou"])
+    assert not played.fits
+    with pytest.raises(LandslideError, match="other seed"):
+        training.train(dataclasses.replace(SETTINGS, seed=1), split, tmp_path / "run", resume=True)
+
+
+def test_a_full_disk_leaves_what_was_there(split, tmp_path, monkeypatch, played):
+    """No file can grow beyond 4 KB from the third epoch on, as when the disk is full."""
+    out, usual = tmp_path / "run", Run.end_epoch
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def end_epoch(self, *arguments):
+        if len(self.history) == 2:
+            kept.update({path: path.read_bytes() for path in out.rglob("*") if path.is_file()})
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+        usual(self, *arguments)
+
+    kept = {}
+    monkeypatch.setattr(Run, "end_epoch", end_epoch)
+    signals = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with pytest.raises(OSError, match=f"too large: 2 MB: '{out}"):
+            training.train(SETTINGS, split, out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, signals)
+    monkeypatch.setattr(Run, "end_epoch", usual)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == kept
+    training.train(SETTINGS, split, out, resume=True)
+    training.train(SETTINGS, split, tmp_path / "whole")
+    assert history(out) == history(tmp_path / "whole")
+
+
+def test_control_c_says_how_to_go_on_and_resume_needs_no_more(scenes, tmp_path, played, capsys):
+    out = tmp_path / "run"
+    played.stop_in = 2
+    assert main(command(scenes, out)) == 130
+    assert f"Continue with: keras-landslide train --resume {out}" in capsys.readouterr().out
+    assert main(["train", "--resume", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "2 of 3 epochs" in printed and f"Best weights: {out / 'best.weights.h5'}" in printed
+    assert main(command(scenes, tmp_path / "whole")) == 0
+    assert history(out) == history(tmp_path / "whole")
+    assert_equal_weights(out / "best.weights.h5", tmp_path / "whole" / "best.weights.h5")
+    capsys.readouterr()
+    assert main(["train", "--resume", str(out)]) == 0  # finished: says so, trains nothing
+    assert "epochs of" not in capsys.readouterr().out
+
+
+def test_resume_takes_its_settings_from_the_run(fails, tmp_path):
+    others = ["--image-size", "96", "--split", "paper510", "--out", "x", "--labels", "completed", "--overwrite"]
+    error = fails("train", "--resume", tmp_path, *others)
+    assert "leave out --image-size, --out, --split, --labels, --overwrite" in error
+    assert f"{tmp_path}: holds no run to resume" in fails("train", "--resume", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "text"), [(["1"], "give two or more"), (["1", "1"], "different"), (["0", "1", "--seed", "3"], "not both")]
+)
+def test_seeds_that_make_no_sense(fails, tmp_path, seeds, text):
+    assert text in fails("train", "--data", "x", "--out", tmp_path / "out", "--seeds", *seeds)
+
+
+def test_seeds_are_run_one_by_one_and_summed_up(scenes, tmp_path, played, capsys):
+    out = tmp_path / "runs"
+    more = ["--frozen-epochs", "1", "--unfrozen-epochs", "1", "--seeds", "3", "0"]
+    played.stop_in = 2  # of the first seed
+    assert main(command(scenes, out, *more)) == 130
+    capsys.readouterr()
+    assert main(["train", "--resume", str(out)]) == 0
+    printed = capsys.readouterr().out
+    scores = [json.loads((out / f"seed_{seed}" / "scores.json").read_text()) for seed in (3, 0)]
+    summary = json.loads((out / "seeds.json").read_text())["scores"]
+    for name, values in (
+        ("mIoU", [one["miou"] for one in scores]),
+        ("landslide IoU", [one["landslide"]["iou"] for one in scores]),
+    ):
+        assert summary[name]["by_seed"] == {"3": values[0], "0": values[1]}
+        assert summary[name]["mean"] == pytest.approx(np.mean(values))
+        assert summary[name]["standard_deviation"] == pytest.approx(np.std(values, ddof=1))
+        assert f"{100 * np.mean(values):.2f} ± {100 * np.std(values, ddof=1):.2f}" in printed
+    assert main(command(scenes, tmp_path / "alone", *more[:4], "--seed", "3")) == 0
+    assert history(out / "seed_3") == history(tmp_path / "alone")
+
+
+def test_seeds_on_data_that_is_not_there_leave_nothing_behind(fails, tmp_path):
+    assert "no such folder" in fails(*command(tmp_path / "nowhere", tmp_path / "out", "--seeds", "0", "1"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_tensorboard_shows_the_history(split, tmp_path, played):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util import tensor_util
+
+    for settings in (dataclasses.replace(SETTINGS, seed=1), SETTINGS):  # of the run that was replaced nothing is left
+        training.train(settings, split, tmp_path / "run", tensorboard=True, overwrite=True)
+    lines = read_history(tmp_path / "run")
+    for part, name in (("train", "loss"), ("validation", "val_miou")):
+        events = EventAccumulator(str(tmp_path / "run" / "tensorboard" / part))
+        events.Reload()
+        shown = [
+            float(tensor_util.make_ndarray(event.tensor_proto))
+            for event in events.Tensors(f"epoch_{name.removeprefix('val_')}")
+        ]
+        np.testing.assert_allclose(shown, [line[name] for line in lines], atol=1e-6)
