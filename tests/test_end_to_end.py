@@ -13,6 +13,7 @@ import pytest
 import keras_landslide
 from keras_landslide.cli import main
 from keras_landslide.data.folder import find_negatives, find_samples
+from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.data.splits import split_samples
 from keras_landslide.models import read_description
 from keras_landslide.runs import read_history
@@ -48,6 +49,23 @@ def test_a_run_folder_is_complete(tiny_run):
     settings = json.loads((tiny_run / "settings.json").read_text())
     assert settings["settings"]["image_size"] == 64
     assert settings["departures_from_paper"]["output_stride"] == [16, 8]
+
+
+def test_validation_scores_are_those_of_the_best_weights_on_the_validation_images(tiny_run, best, scenes, tmp_path):
+    """In the history at the input's size, in `scores.json` at native size; without the run's negatives."""
+    model, counts = keras_landslide.load_model(best), np.zeros((2, 2))
+    for sample in split_samples(find_samples(scenes), "auto").subset("val"):
+        image, truth = sample.read()
+        box = Letterbox(*truth.shape, 64)
+        found = model.predict(box.image_in(image)[np.newaxis], verbose=0)[0].argmax(-1)
+        square = box.labels_in(truth)
+        for actual in (0, 1):
+            for predicted in (0, 1):
+                counts[actual, predicted] += np.sum((square == actual) & (found == predicted))
+    ious = [counts[n, n] / (counts[n].sum() + counts[:, n].sum() - counts[n, n]) for n in (0, 1)]
+    line = max(read_history(tiny_run), key=lambda line: line["val_miou"])
+    assert line["val_miou"] == pytest.approx(np.mean(ious), abs=1e-3)
+    assert json.loads((tiny_run / "scores.json").read_text()) == evaluated(best, scenes, tmp_path, "val")
 
 
 def test_the_weights_describe_themselves(tiny_run, best, scenes):
