@@ -360,7 +360,10 @@ TABLE = {
     "eager": (lambda seen: seen.fits[0].model.run_eagerly, {"base": False, "others": True}),
     "batch_normalization_momentum": (momenta, {"base": {0.99}, "changed": {0.7}}),
     "aux_branch": (lambda seen: len(tf.nest.flatten(seen.fits[0].model.output)), {"base": 1, "changed": 2}),
-    "prediction_scale": (lambda seen: seen.sizes[-1], {"base": 64, "changed": 128}),
+    "prediction_scale": (  # of the last scores, and of evaluate and predict later
+        lambda seen: (seen.sizes[-1], seen.description["prediction_size"]),
+        {"base": (64, 64), "changed": (128, 128)},
+    ),
     "devices": (lambda seen: seen.devices, {"base": 1, "changed": 2}),
     "precision": (layer_dtypes, {"base": {"float32"}, "changed": {"bfloat16"}}),
     "jit": (lambda seen: seen.fits[0].model.jit_compile, {"base": False, "changed": True}),
