@@ -57,10 +57,12 @@ def small_model(*_, input_shape=(64, 64, 3), classes=2, aux_branch=False, **__) 
 
 
 @contextlib.contextmanager
-def small_network() -> Iterator[None]:
-    """Every training trains `small_model`, whatever its settings say."""
+def small_network() -> Iterator[list[Path]]:
+    """Every training trains `small_model`, whatever its settings say; gives the files that models are loaded from."""
+    loaded = []
 
     def load(path):
+        loaded.append(path)
         model = small_model()
         load_weights(model, path)
         return model
@@ -68,7 +70,7 @@ def small_network() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "build_model", small_model)
         patch.setattr(training, "load_model", load)
-        yield
+        yield loaded
 
 
 def history(folder: Path) -> list[dict]:

@@ -21,8 +21,8 @@ from tests.small import SETTINGS, assert_equal_weights, assert_same, command, hi
 
 @pytest.fixture(autouse=True)
 def small():
-    with small_network():
-        yield
+    with small_network() as loaded:
+        yield loaded
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def small():
     ],
 )
 def test_the_best_epoch_is_kept_and_the_second_phase_starts_from_the_best_of_the_first(
-    split, tmp_path, played, scores, best
+    split, tmp_path, played, small, scores, best
 ):
     played.scores = list(scores)
     run = training.train(dataclasses.replace(SETTINGS, early_stopping=False), split, tmp_path / "run")
@@ -48,6 +48,7 @@ def test_the_best_epoch_is_kept_and_the_second_phase_starts_from_the_best_of_the
     assert_same(stored(run.best_weights, frozen.model), after[best])
     assert_same(stored(run.last_weights, frozen.model), after[6])
     assert read_description(run.best_weights)["scores"]["epoch"] == run.best["epoch"] == best
+    assert small == [run.best_weights]  # what the last scores are made with
 
 
 def test_early_stopping_ends_its_phase_and_restores_its_best_weights(split, tmp_path, played):
