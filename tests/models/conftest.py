@@ -46,6 +46,9 @@ def calibrated(tmp_path_factory) -> Callable[[str], Path]:
     def made(name: str) -> Path:
         path = folder / f"{name}.weights.h5"
         if not path.exists():
+            # The same weights whichever test asks first; with those of seed 0 one value lies so close to where ReLU6
+            # bends that rounding decides about the gradient of its pixel.
+            keras.utils.set_random_seed(1)
             network = BACKBONES[name].application(include_top=False, weights=None, input_shape=(None, None, 3))
             _draw_normalisations(network)
             calibrate_batch_normalization(network, [make_images(96, 112, count=2, seed=7) / 127.5 - 1])
