@@ -12,7 +12,7 @@ import keras
 
 from .errors import LandslideError
 from .models.saving import layers_with_weights
-from .settings import ALL, AUTO, Settings
+from .settings import ALL, AUTO, Settings, flag
 
 # Processor flags under which oneDNN multiplies bfloat16 in hardware; without them it is several times slower.
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
@@ -24,11 +24,7 @@ FLOAT32_BACKBONES = ("xception",)
 def resolved(settings: Settings) -> Settings:
     """`settings` with what `auto` and `all` stand for on this machine; raises `LandslideError` for what it lacks."""
     devices = _device_count(settings.devices)
-    if devices > min(settings.frozen_batch_size, settings.unfrozen_batch_size):
-        raise LandslideError(
-            f"--devices {settings.devices} would leave some of {devices} devices without an image; give larger "
-            "batches or fewer devices."
-        )
+    check_batches(settings, devices)
     precision, jit = settings.precision, settings.jit
     if precision == AUTO:
         gains = settings.backbone not in FLOAT32_BACKBONES and _multiplies_bfloat16()
@@ -37,6 +33,20 @@ def resolved(settings: Settings) -> Settings:
         # XLA makes a step on TensorFlow's CPU several times slower; uncompiled JAX runs operation by operation
         jit = "on" if on_jax() or (_physical("GPU") and devices == 1) else "off"
     return dataclasses.replace(settings, devices=devices, precision=precision, jit=jit)
+
+
+def check_batches(settings: Settings, devices: int) -> None:
+    """Raise `LandslideError` where the batches of a phase cannot be dealt out evenly.
+
+    Keras fails on unequal parts of a first batch.
+    """
+    for phase in ("frozen", "unfrozen"):
+        name = f"{phase}_batch_size"
+        batch_size = getattr(settings, name)
+        if getattr(settings, f"{phase}_epochs") and batch_size % devices:
+            raise LandslideError(
+                f"{flag(name)} {batch_size} cannot be dealt to {devices} devices; give a multiple of {devices}."
+            )
 
 
 def on_jax() -> bool:

@@ -19,10 +19,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from .compute import on_jax
+from .compute import check_batches, on_jax
 from .data.folder import Sample
 from .errors import LandslideError
-from .settings import Settings, flag
+from .settings import Settings
 
 # What `keras.distribution.initialize` reads.
 ADDRESSES, PROCESSES, PROCESS = (
@@ -148,13 +148,7 @@ def _check_devices(settings: Settings) -> None:
     devices = jax.device_count()
     if len(set(Counter(device.process_index for device in jax.devices()).values())) > 1:
         raise LandslideError(f"The processes have unequal numbers of devices, {devices} in all; give each the same.")
-    for phase in ("frozen", "unfrozen"):
-        name = f"{phase}_batch_size"
-        batch_size = getattr(settings, name)
-        if getattr(settings, f"{phase}_epochs") and batch_size % devices:
-            raise LandslideError(
-                f"{flag(name)} {batch_size} cannot be dealt to {devices} devices; give a multiple of {devices}."
-            )
+    check_batches(settings, devices)
 
 
 def _check_agreement(settings: Settings, samples: Sequence[Sequence[Sample]]) -> None:

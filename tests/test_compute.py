@@ -1,5 +1,7 @@
 """What `auto` and `all` stand for on a machine."""
 
+import dataclasses
+
 import pytest
 
 from keras_landslide import compute
@@ -72,14 +74,17 @@ def test_auto_compiles_on_one_gpu_and_not_on_several(gpus):
     assert compute.resolved(Settings(devices=2, jit="on")).jit == "on"
 
 
-@pytest.mark.parametrize(("frozen", "unfrozen"), [(8, 2), (2, 8)])
-def test_every_device_has_an_image_in_both_phases(gpus, frozen, unfrozen):
+@pytest.mark.parametrize("phase", ["frozen", "unfrozen"])
+@pytest.mark.parametrize("batch_size", [2, 8])  # fewer than the devices, and no multiple
+def test_every_device_has_an_equal_part_of_the_batches_of_each_phase(gpus, phase, batch_size):
     gpus(*[(8, 0)] * 3)
+    even = Settings(frozen_batch_size=6, unfrozen_batch_size=3)
     for devices in (3, "all"):
-        with pytest.raises(LandslideError, match=f"--devices {devices} would leave some of 3 devices without an image"):
-            compute.resolved(Settings(devices=devices, frozen_batch_size=frozen, unfrozen_batch_size=unfrozen))
-    settings = Settings(devices=3, frozen_batch_size=max(3, frozen), unfrozen_batch_size=max(3, unfrozen))
-    assert compute.resolved(settings).devices == 3
+        assert compute.resolved(dataclasses.replace(even, devices=devices)).devices == 3
+        uneven = dataclasses.replace(even, devices=devices, **{f"{phase}_batch_size": batch_size})
+        with pytest.raises(LandslideError, match=f"--{phase}-batch-size {batch_size} cannot be dealt to 3 devices; "):
+            compute.resolved(uneven)
+        assert compute.resolved(dataclasses.replace(uneven, **{f"{phase}_epochs": 0})).devices == 3
 
 
 def test_auto_compiles_on_a_gpu_and_not_on_tensorflows_processor(monkeypatch):

@@ -122,7 +122,7 @@ def test_a_step_on_two_devices_is_that_of_one(tmp_path):
 
 @pytest.mark.slow  # two trainings
 def test_a_whole_run_on_two_devices_is_that_of_one(scenes, tmp_path):
-    program(WHOLE_RUN, tmp_path, "train", "--data", scenes, *FLAGS)
+    program(WHOLE_RUN, tmp_path, "train", "--data", scenes, *FLAGS, "--unfrozen-batch-size", 4)
     one, both = (read_history(tmp_path / name) for name in ("one", "all"))
     assert read_json(tmp_path / "all" / "settings.json")["settings"]["devices"] == 2
     for score, tolerance in (("loss", 1e-3), ("val_loss", 1e-3), ("miou", 0.01), ("val_miou", 0.01)):
