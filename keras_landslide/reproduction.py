@@ -34,7 +34,7 @@ QUICK = {
     "augmentation": "none",
 }
 # Two trainings with the backbone frozen: compiling the gradient of all of it would take longer than everything else.
-QUICK_PAIR = {**QUICK, "frozen_epochs": 2, "unfrozen_epochs": 0, "samples_per_epoch": 16}
+QUICK_PAIR = {**QUICK, "frozen_epochs": 4, "unfrozen_epochs": 0, "samples_per_epoch": 16}
 QUICK_SAMPLES = 8
 
 

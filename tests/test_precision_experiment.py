@@ -65,7 +65,7 @@ def test_the_stored_comparison_is_that_of_its_counts():
 
 @pytest.mark.slow
 def test_quick(bijie, tmp_path):
-    """Two epochs of a few images in both: where the processor has to emulate bfloat16, this takes a minute."""
+    """Four epochs of a few images in both: where the processor has to emulate bfloat16, this takes a minute."""
     script, out = ROOT / "experiments" / "precision.py", tmp_path / "run"
     done = run(script, "--quick", "--data", bijie, "--out", out, "--results", tmp_path / "results")
     assert done.returncode == 0, done.stderr
