@@ -44,6 +44,7 @@ setup(
         "test": [
             "filelock>=3",
             "pytest>=8",
+            "pytest-cov>=5",
             "pytest-xdist>=3.6",
             "ruff==0.17.6",
             "setuptools>=64",

@@ -1,6 +1,7 @@
 """A network that trains in seconds, the settings of its runs, and how runs are compared."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +55,15 @@ def small_model(*_, input_shape=(64, 64, 3), classes=2, aux_branch=False, **__) 
     if aux_branch:
         outputs = {"probabilities": outputs, "auxiliary": output(features, "auxiliary", "auxiliary_head")}
     return keras.Model(inputs, outputs)
+
+
+def environment(engine: str) -> dict[str, str]:
+    """That of a process which computes with `engine` and finds the package.
+
+    What XLA's optimizer makes of JAX's random numbers takes it up to a minute for each shape; a test wants few of them.
+    """
+    flags = {"XLA_FLAGS": "--xla_backend_optimization_level=1"}
+    return {**os.environ, **flags, "KERAS_BACKEND": engine, "PYTHONPATH": str(Path(__file__).parents[1])}
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """Training by several processes: what the environment may say, and that two train what one would."""
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from keras_landslide.losses import SegmentationLoss
 from keras_landslide.metrics import MeanIoU
 from keras_landslide.models.saving import read_layers
 from keras_landslide.runs import read_history
+from tests.small import environment
 
 ALL_SET = {ADDRESSES: "10.0.0.1:1234", PROCESSES: "2", PROCESS: "1"}
 
@@ -101,12 +101,18 @@ with together.scope():
 if together.writes:
     np.savez(out, **results)
 """
-CLI = "from keras_landslide.cli import run; run()"
+# The command line for a network that is compiled in seconds.
+CLI = """
+import sys
+from keras_landslide.cli import main
+from tests.small import small_network
+with small_network():
+    sys.exit(main(sys.argv[1:]))
+"""
 TINY = (
-    "--experiment pspnet_mobilenet_v2 --backbone-weights none --output-stride 16 --image-size 64 --fold 1/3 "
-    "--augmentation default --samples-per-epoch 8 --batch-normalization-momentum 0.5 --frozen-epochs 1 "
-    "--unfrozen-epochs 1 --frozen-batch-size 4 --unfrozen-batch-size 4 --frozen-learning-rate 1e-3 "
-    "--unfrozen-learning-rate 1e-6"
+    "--backbone-weights none --image-size 64 --fold 1/3 --augmentation default --samples-per-epoch 8 "
+    "--frozen-epochs 1 --unfrozen-epochs 1 --frozen-batch-size 4 --unfrozen-batch-size 4 --frozen-learning-rate 1e-3 "
+    "--unfrozen-learning-rate 1e-3"
 ).split()
 NUMBERS = ("loss", "miou", "val_loss", "val_miou")
 AGREE = 1e-4
@@ -137,14 +143,12 @@ def run_together(program: str, *arguments, processes: int = 2, apart=()) -> list
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    root = Path(__file__).parents[1]
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(root)}
     started = []
     for number in range(processes):
         joined = {ADDRESSES: address, PROCESSES: str(processes), PROCESS: str(number)} if processes > 1 else {}
         command = [sys.executable, "-c", program, *map(str, arguments), *(apart[number] if apart else ())]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        started.append(subprocess.Popen(command, env={**environment, **joined}, **pipes))
+        started.append(subprocess.Popen(command, env={**environment("jax"), **joined}, **pipes))
     texts = [process.communicate() for process in started]
     return [
         subprocess.CompletedProcess(process.args, process.returncode, *text)
@@ -190,7 +194,7 @@ def difference(one: Path, other: Path) -> float:
     return max(abs(a[name] - b[name]) for a, b in lines for name in NUMBERS)
 
 
-@pytest.mark.slow  # three processes, each compiling a network
+@pytest.mark.slow  # three processes that start JAX
 def test_two_processes_train_what_one_would(narrow, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     for out, processes in ((one, 1), (two, 2)):

@@ -1,6 +1,5 @@
 """The same training on TensorFlow and on JAX, each in a process of its own."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.models import build_model, save_weights
 from keras_landslide.models.calibration import calibrate_batch_normalization
 from keras_landslide.runs import read_history
+from tests.small import environment
 
 ROW = "unet_vgg16"  # without dropout, whose random numbers the engines draw differently
 ARGUMENTS = (
@@ -43,8 +43,7 @@ def trained(engine: str, scenes, initial, *more) -> list[dict]:
     out = initial.parent / "-".join([engine, *more])
     files = ["--data", str(scenes), "--init-weights", str(initial), "--out", str(out)]
     command = [sys.executable, "-c", "from keras_landslide.cli import run; run()", "train", *files, *ARGUMENTS, *more]
-    environment = {**os.environ, "KERAS_BACKEND": engine, "PYTHONPATH": str(Path(__file__).parents[1])}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment(engine), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return read_history(out)
 

@@ -1,15 +1,14 @@
 """The same weights give the same probabilities on TensorFlow and on JAX, each in a process of its own."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from keras_landslide.models import build_model, load_model, save_weights
 from keras_landslide.models.calibration import calibrate_batch_normalization
+from tests.small import environment
 
 ROWS = ["unet_vgg16", "deeplabv3plus_xception", "pspnet_mobilenet_v2"]
 SIDES = (96, 131)
@@ -38,8 +37,7 @@ def test_rows_answer_alike_on_jax(images, difference, tmp_path):
         description = {"architecture": architecture, "backbone": backbone, "classes": 2, "output_stride": 8}
         save_weights(model, tmp_path / row, description)
     command = [sys.executable, "-c", ON_JAX, str(tmp_path), *ROWS]
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment("jax"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for row in ROWS:
         model = load_model(tmp_path / f"{row}.weights.h5")
