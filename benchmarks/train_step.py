@@ -21,7 +21,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from one_measurement import WORK, output_of, seconds
 
-from keras_landslide.io import json_text, progress, write_text
+from keras_landslide.console import progress
+from keras_landslide.files.atomic import json_text, write_text
 from keras_landslide.models.describe import row_cost
 from keras_landslide.paper import INPUT_SIZE, TABLE_5, row
 

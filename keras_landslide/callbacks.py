@@ -51,7 +51,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
 
 
 class Bar(keras.callbacks.Callback):
-    """Images done of the whole phase, images a second and time left, on a bar of `io.progress`."""
+    """Images done of the whole phase, images a second and time left, on a bar of `console.progress`."""
 
     def __init__(self, bar, batch_size: int):
         super().__init__()

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from .errors import LandslideError
-from .io import written_beside
+from .files.atomic import written_beside
 
 STATE = "state"
 

@@ -93,8 +93,10 @@ def _check_labels(name: str, choices: Sequence[str]) -> None:
 
 
 def evaluate(options) -> None:
+    from .console import progress
     from .data.dataset import labelled, load_split
-    from .io import check_file, progress, write_json
+    from .files.atomic import write_json
+    from .files.checks import check_file
 
     if options.json:
         check_file(options.json)
@@ -169,8 +171,8 @@ def predict(options) -> None:
 
     images = find_images(options.images)
     description, size = _described(options)
+    from .console import progress
     from .evaluation import class_names
-    from .io import progress
     from .models import load_model
     from .prediction import predict
 
@@ -210,9 +212,10 @@ def export(options) -> None:
 
 
 def augment(options) -> None:
+    from .console import progress
     from .data.dataset import labelled, load_split
     from .data.folder import EXPANDED
-    from .io import check_copy, check_image_path, progress
+    from .files.checks import check_copy, check_image_path
 
     if not (options.out or options.contact_sheet):
         raise LandslideError("Nothing to do; give --out FOLDER, --contact-sheet FILE or both.")
@@ -239,10 +242,12 @@ def augment(options) -> None:
 
 
 def prepare(options) -> None:
+    from .console import progress
     from .data.archive import unpacked
     from .data.prepare import REPORT_NAME, find_source, survey, write_clean_copy
     from .data.prepare_report import report_lines
-    from .io import check_copy, check_file, progress, write_json
+    from .files.atomic import write_json
+    from .files.checks import check_copy, check_file
 
     if options.json:
         check_file(options.json)
@@ -267,13 +272,13 @@ def prepare(options) -> None:
 
 
 def models(options) -> None:
-    from .io import free_folder
+    from .files.checks import free_folder
 
     if options.plot:
         free_folder(options.plot, overwrite=options.overwrite)
     _load_tensorflow()
+    from .console import progress
     from .diagrams import draw_model, figure_name
-    from .io import progress
     from .models import ARCHITECTURES, BACKBONES
     from .models.describe import catalogue
     from .paper import ROWS, TABLE_5

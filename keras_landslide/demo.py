@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .comparison import landslide_iou, report_lines
+from .console import progress
 from .data.colour_baseline import ColourBaseline
 from .data.folder import find_samples
 from .data.pipeline import evaluation_batches
@@ -17,7 +18,9 @@ from .data.synthetic import write_dataset
 from .errors import LandslideError
 from .evaluation import evaluate
 from .figures import comparison_figure
-from .io import check_writable, progress, read_image, write_json
+from .files.atomic import write_json
+from .files.checks import check_writable
+from .files.images import read_image
 from .metrics import confusion_matrix
 from .models.build import local_backbone_file
 from .models.calibration import calibrate_batch_normalization

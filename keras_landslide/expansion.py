@@ -12,7 +12,8 @@ from .data.folder import EXPANDED, GROUPS, Sample, groups_table
 from .data.pipeline import seed_pair, training_stream
 from .data.voc import VocSample
 from .errors import LandslideError
-from .io import folder_written_beside, write_image, write_json, write_text
+from .files.atomic import folder_written_beside, write_json, write_text
+from .files.images import write_image
 from .prediction import overlay
 
 
@@ -31,8 +32,8 @@ def expand(
     opens are filled by reflection of image and mask alike: a mask on disk has no value for ignored pixels, and called
     background they would teach that black is no landslide. `groups.csv` says which samples show the same ground, so
     that a split of the folder keeps variants of one image together. The folder appears when it is complete, in place of
-    what was there (see `io.check_copy`). Raises `LandslideError` before anything is written if it cannot be written, or
-    the samples have masks of class numbers and ignored pixels.
+    what was there (see `files.checks.check_copy`). Raises `LandslideError` before anything is written if it cannot be
+    written, or the samples have masks of class numbers and ignored pixels.
     """
     if any(isinstance(sample, VocSample) for sample in samples):
         raise LandslideError(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .io import written_beside
+from .files.atomic import written_beside
 
 
 def learning_curves(history: Sequence[dict], path: Path | str, title: str) -> None:

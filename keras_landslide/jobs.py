@@ -13,7 +13,8 @@ from .compute import resolved
 from .data.dataset import Source
 from .distribution import hosts
 from .errors import LandslideError
-from .io import free_folder, read_json, write_json
+from .files.atomic import read_json, write_json
+from .files.checks import free_folder
 from .runs import Run
 from .settings import Settings
 

@@ -15,7 +15,9 @@ from .data.folder import images_in
 from .data.letterbox import Letterbox
 from .data.voc import IMAGES, voc_root
 from .errors import LandslideError
-from .io import IMAGE_SUFFIXES, free_folder, read_image, write_image, write_text
+from .files.atomic import write_text
+from .files.checks import free_folder
+from .files.images import IMAGE_SUFFIXES, read_image, write_image
 
 OUTLINE = (255, 230, 0)  # RGB; the scar's browns and the forest's greens have no yellow as bright
 FLIPS = ((), (1,), (0,), (0, 1))

@@ -11,12 +11,13 @@ from importlib import metadata
 from pathlib import Path
 
 from .comparison import report_lines
+from .console import progress
 from .data.dataset import load_split
 from .data.folder import Sample
 from .data.splits import Split
 from .errors import LandslideError, exit_code
 from .evaluation import evaluate_labellings
-from .io import progress, read_json, write_json
+from .files.atomic import read_json, write_json
 from .models import load_model, read_description
 from .paper import Row
 from .paper import row as row_named

@@ -9,7 +9,7 @@ import keras
 
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from .errors import LandslideError
-from .io import write_json, write_text
+from .files.atomic import write_json, write_text
 from .models.saving import read_description, save_weights
 from .settings import COMPUTING
 

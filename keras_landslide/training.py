@@ -12,6 +12,7 @@ import numpy as np
 from .callbacks import Bar, EarlyStopping, Phase, Record, StopAtNaN
 from .checkpoint import Checkpoint, restore
 from .compute import Devices, devices, layer_precision, leave_gpus_to_engine, resolved
+from .console import progress
 from .data.dataset import Source
 from .data.folder import Sample
 from .data.pipeline import batch_samples, evaluation_batches, steps_per_epoch, training_stream
@@ -20,8 +21,9 @@ from .distribution import Hosts, hosts
 from .errors import LandslideError
 from .evaluation import evaluate
 from .figures import learning_curves
+from .files.atomic import write_json
+from .files.checks import free_folder
 from .interrupt import ControlC
-from .io import free_folder, progress, write_json
 from .losses import SegmentationLoss
 from .memory import keep_freed_memory
 from .metrics import MeanIoU

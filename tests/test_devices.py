@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_landslide.io import read_json
+from keras_landslide.files.atomic import read_json
 from keras_landslide.runs import read_history
 from tests.small import FLAGS
 

@@ -15,7 +15,8 @@ from keras_landslide.data.splits import split_samples
 from keras_landslide.data.synthetic import mountain_scene
 from keras_landslide.errors import LandslideError
 from keras_landslide.expansion import contact_sheet, expand, variant
-from keras_landslide.io import read_json, write_image
+from keras_landslide.files.atomic import read_json
+from keras_landslide.files.images import write_image
 from keras_landslide.prediction import OUTLINE
 
 HEIGHT, WIDTH = 40, 60

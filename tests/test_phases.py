@@ -13,7 +13,7 @@ from keras_landslide.checkpoint import read_checkpoint
 from keras_landslide.cli import main
 from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.errors import LandslideError
-from keras_landslide.io import read_json
+from keras_landslide.files.atomic import read_json
 from keras_landslide.models.saving import read_description
 from keras_landslide.runs import Run, read_history
 from tests.small import SETTINGS, assert_equal_weights, assert_same, command, history, small_network, stored

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from keras_landslide.errors import LandslideError
-from keras_landslide.io import write_image
+from keras_landslide.files.images import write_image
 from keras_landslide.prediction import OUTLINE, find_images, native_probabilities, output_names, overlay, predict
 
 

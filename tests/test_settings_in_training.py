@@ -12,7 +12,7 @@ from keras_landslide.cli import main
 from keras_landslide.data.dataset import load_split
 from keras_landslide.data.pipeline import training_stream
 from keras_landslide.data.splits import Split
-from keras_landslide.io import read_json
+from keras_landslide.files.atomic import read_json
 from keras_landslide.models import build_model
 from keras_landslide.models.backbones import BACKBONES, Backbone, build_backbone
 from keras_landslide.models.saving import layers_with_weights, read_description, read_layers

@@ -9,7 +9,7 @@ import pytest
 
 from keras_landslide import callbacks, training
 from keras_landslide.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from keras_landslide.io import read_json, write_json
+from keras_landslide.files.atomic import read_json, write_json
 from keras_landslide.models.saving import layers_with_weights, read_description, read_layers
 from keras_landslide.runs import read_history
 from tests.small import SETTINGS, assert_equal_weights, history, small_model, small_network

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ..errors import LandslideError
-from ..io import IMAGE_SUFFIXES
+from ..files.images import IMAGE_SUFFIXES
 from .folder import GROUPS
 
 MAX_BYTES = 16 * 2**30  # unpacked; Bijie has less than one

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..io import progress
+from ..console import progress
 from .folder import Sample, check_samples, find_data
 from .labels import with_labels
 from .overlaps import find_overlaps, overlap_groups

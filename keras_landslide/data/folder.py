@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import LandslideError
-from ..io import IMAGE_SUFFIXES, read_grey, read_image
+from ..files.images import IMAGE_SUFFIXES, read_grey, read_image
 from .overlaps import shared_ground
 
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from ..errors import LandslideError
-from ..io import read_stored, transparency
+from ..files.images import read_stored, transparency
 from .folder import first_values
 
 # What counts as soft edges, that is as two classes blurred by a lossy file or by smoothing, and not as several classes:

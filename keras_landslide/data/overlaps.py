@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..io import read_image
+from ..files.images import read_image
 
 PATCH = 8  # side of a patch; the doubling in `_hash_runs` wants a power of two
 GRID_STEP = 7

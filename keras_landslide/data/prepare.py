@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import LandslideError, unknown_name
-from ..io import IMAGE_SUFFIXES, folder_written_beside, read_image, write_image, write_json, write_text
+from ..files.atomic import folder_written_beside, write_json, write_text
+from ..files.images import IMAGE_SUFFIXES, read_image, write_image
 from .folder import GROUPS, Sample, groups_table, images_in, read_groups, size_mismatch
 from .masks import read_mask
 from .overlaps import Overlap, find_overlaps, overlap_groups, shared_ground
@@ -321,7 +322,7 @@ def write_clean_copy(report: Survey, out: Path | str, content: dict) -> None:
     """Write what can be used to the folder `out`, in the layout of the source, with `content` as `prepare.json`.
 
     Images are copied as they are, masks become PNG with 0 and 255, and a table of groups names those that are left. The
-    folder appears when it is complete, in place of an earlier one; see `io.check_copy`.
+    folder appears when it is complete, in place of an earlier one; see `files.checks.check_copy`.
     """
     source = report.source
     with folder_written_beside(out, replace=True) as beside:

@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..io import write_image
+from ..files.images import write_image
 
 SMALLEST_SHARE = 0.05
 LARGEST_SHARE = 0.35

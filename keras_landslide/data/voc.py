@@ -29,7 +29,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import LandslideError
-from ..io import read_indexed
+from ..files.images import read_indexed
 from ..settings import IGNORE_LABEL
 from .folder import Sample, by_stem
 from .splits import SUBSETS

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from ..errors import LandslideError, unknown_name
-from ..io import folder_written_beside, free_folder, write_json
+from ..files.atomic import folder_written_beside, write_json
+from ..files.checks import free_folder
 from .build import SMALLEST_SIDE
 from .saving import load_model, read_description, weights_file
 

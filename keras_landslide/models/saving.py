@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from ..errors import LandslideError
-from ..io import check_space, written_beside
+from ..files.atomic import check_space, written_beside
 from .backbones import RESIDUAL_NAMES, fixed_names
 
 DESCRIPTION = "keras_landslide"

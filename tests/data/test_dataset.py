@@ -5,7 +5,8 @@ import pytest
 from keras_landslide.data.dataset import load_split
 from keras_landslide.data.synthetic import mountain_scene
 from keras_landslide.errors import LandslideError
-from keras_landslide.io import write_image, write_text
+from keras_landslide.files.atomic import write_text
+from keras_landslide.files.images import write_image
 
 APART, TOGETHER = 8, ("west", "east")
 

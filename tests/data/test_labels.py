@@ -13,7 +13,7 @@ from keras_landslide.data.overlaps import find_overlaps
 from keras_landslide.data.splits import Split
 from keras_landslide.data.synthetic import mountain_scene
 from keras_landslide.errors import LandslideError
-from keras_landslide.io import write_image
+from keras_landslide.files.images import write_image
 from keras_landslide.models import read_description
 
 # name: (top, left, height, width) of the chip in the scene, and of its landslide; chips a, b and c share ground.

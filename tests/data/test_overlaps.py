@@ -11,7 +11,7 @@ from keras_landslide.data import overlaps
 from keras_landslide.data.folder import find_samples
 from keras_landslide.data.overlaps import Overlap, find_overlaps, overlap_groups, shared_ground
 from keras_landslide.errors import LandslideError
-from keras_landslide.io import write_image
+from keras_landslide.files.images import write_image
 
 
 @pytest.fixture

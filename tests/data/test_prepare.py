@@ -14,7 +14,7 @@ from keras_landslide.data.dataset import load_split
 from keras_landslide.data.folder import check_samples, find_negatives, find_samples
 from keras_landslide.data.splits import bijie_table, split_samples
 from keras_landslide.data.synthetic import mountain_scene
-from keras_landslide.io import read_image
+from keras_landslide.files.images import read_image
 
 AGREED_KEYS = ["landslide", "non_landslide", "problems", "overlaps", "split"]
 

@@ -1,0 +1,62 @@
+"""May this path be written? Asked before any work begins."""
+
+import tempfile
+from pathlib import Path
+
+from ..errors import LandslideError
+from .images import IMAGE_SUFFIXES
+
+
+def free_folder(path: Path | str, *, overwrite: bool = False) -> Path:
+    """Check that `path` can become an output folder: writable, and empty or not there unless `overwrite`.
+
+    Raises `LandslideError` otherwise. Nothing is made: the first file written makes the folder.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise LandslideError(f"{path}: is a file; give a folder.")
+    if path.is_dir() and any(path.iterdir()) and not overwrite:
+        raise LandslideError(f"{path}: exists and is not empty; add --overwrite or choose another --out.")
+    check_writable(path)
+    return path
+
+
+def check_copy(source: Path | str, out: Path | str, made_by: str, *, overwrite: bool = False) -> None:
+    """Check that a folder made from the data in `source` can be written to `out`, which is free or made so before.
+
+    `made_by` is the file in it that says so: nothing else is ever overwritten. Raises `LandslideError` otherwise.
+    """
+    inside, outside = Path(out).resolve(), Path(source).resolve()
+    if inside == outside or inside in outside.parents or outside in inside.parents:
+        raise LandslideError(f"{out}: is in the way of {source} itself; choose another --out.")
+    free_folder(out, overwrite=overwrite)
+    if Path(out).is_dir() and any(Path(out).iterdir()) and not (Path(out) / made_by).is_file():
+        raise LandslideError(f"{out}: holds something else than what was made so before; choose another --out.")
+
+
+def check_image_path(path: Path | str) -> None:
+    """Raise `LandslideError` if no image file can be written at `path`; leaves no trace."""
+    if Path(path).suffix.lower() not in IMAGE_SUFFIXES:
+        raise LandslideError(f"{path}: is no image; give a name that ends in one of {', '.join(IMAGE_SUFFIXES)}.")
+    check_file(path)
+
+
+def check_file(path: Path | str) -> None:
+    """Raise `LandslideError` if no file can be written at `path`; leaves no trace."""
+    if Path(path).is_dir():
+        raise LandslideError(f"{path}: is a folder; give the name of a file.")
+    check_writable(Path(path).parent)
+
+
+def check_writable(path: Path | str) -> None:
+    """Raise `LandslideError` if nothing can be created at or below the folder `path`; leaves no trace."""
+    existing = Path(path).absolute()
+    while not existing.exists():
+        existing = existing.parent
+    try:
+        if not existing.is_dir():
+            raise NotADirectoryError(20, "not a folder")
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise LandslideError(f"{path}: cannot be written ({error.strerror or error}); choose another place.") from error
