@@ -59,8 +59,8 @@ def work(options: argparse.Namespace):
     import numpy as np
 
     from keras_landslide.losses import SegmentationLoss
+    from keras_landslide.mean_iou import MeanIoU
     from keras_landslide.memory import keep_freed_memory
-    from keras_landslide.metrics import MeanIoU
     from keras_landslide.models import build_model
     from keras_landslide.models.layers import BatchNormalization
     from keras_landslide.paper import row

@@ -12,9 +12,9 @@ from pathlib import Path
 from keras_landslide.data.folder import Sample, find_samples
 from keras_landslide.data.splits import split_samples
 from keras_landslide.errors import LandslideError, exit_code
-from keras_landslide.figures import comparison_figure
 from keras_landslide.models import load_model, read_description
 from keras_landslide.paper import ROWS
+from keras_landslide.pictures import comparison_figure
 from keras_landslide.prediction import classes_at_native_size, native_probabilities
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_landslide.comparison import landslide_iou, paired_difference
 from keras_landslide.console import progress
 from keras_landslide.data.dataset import load_split
 from keras_landslide.errors import exit_code
@@ -25,6 +24,7 @@ from keras_landslide.evaluation import FALSE_ALARM, FalseAlarms, false_alarms
 from keras_landslide.files.atomic import write_json
 from keras_landslide.models import load_model
 from keras_landslide.reproduction import few, paired_parser, paired_settings, parsed, trained_result
+from keras_landslide.scores import landslide_iou, paired_difference
 from keras_landslide.settings import ALL
 
 TRAININGS = ("without_negatives", "with_negatives")

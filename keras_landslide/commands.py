@@ -116,10 +116,10 @@ def evaluate(options) -> None:
     only = dataclasses.replace(split, subsets={options.subset: samples})
     labels = LABELS if options.labels == "both" else (options.labels,)
     labellings = {name: labelled(only, name).subset(options.subset) for name in labels}
-    from .comparison import report_lines
     from .evaluation import evaluate_labellings, false_alarms
     from .models import load_model
     from .paper import ROWS
+    from .report import report_lines
 
     model = load_model(options.weights)
     _warn_of_training_images(samples, data["trained_on"], "images")

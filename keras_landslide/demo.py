@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from .comparison import landslide_iou, report_lines
 from .console import progress
 from .data.colour_baseline import ColourBaseline
 from .data.folder import find_samples
@@ -17,15 +16,16 @@ from .data.splits import Split, split_samples
 from .data.synthetic import write_dataset
 from .errors import LandslideError
 from .evaluation import evaluate
-from .figures import comparison_figure
 from .files.atomic import write_json
 from .files.checks import check_writable
 from .files.images import read_image
-from .metrics import confusion_matrix
 from .models.build import local_backbone_file
 from .models.calibration import calibrate_batch_normalization
 from .models.saving import load_model
-from .prediction import classes_at_native_size, native_probabilities, overlay
+from .pictures import comparison_figure, overlay
+from .prediction import classes_at_native_size, native_probabilities
+from .report import report_lines
+from .scores import confusion_matrix, landslide_iou
 from .settings import Settings, preset
 from .training import train
 

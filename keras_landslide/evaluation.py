@@ -8,8 +8,8 @@ import numpy as np
 
 from .data.folder import Sample
 from .data.voc import VOC_CLASSES
-from .metrics import class_scores, confusion_matrix, mean_scores
 from .prediction import classes_at_native_size, native_probabilities
+from .scores import class_scores, confusion_matrix, mean_scores
 
 CLASS_NAMES = ("background", "landslide")
 FALSE_ALARM = 0.01  # an image without landslide counts as a false alarm when more than this share of it is marked
@@ -30,7 +30,7 @@ class Evaluation:
     """Confusion matrices by image, `(classes, classes)` int64, rows the truth, pixels at native size.
 
     For two classes that is [[TN, FP], [FN, TP]]. `groups` has the group of every image: those of one group show the
-    same ground, and intervals are taken over groups (see `comparison.interval`).
+    same ground, and intervals are taken over groups (see `scores.interval`).
     """
 
     per_image: dict[str, np.ndarray]

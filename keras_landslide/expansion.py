@@ -14,7 +14,7 @@ from .data.voc import VocSample
 from .errors import LandslideError
 from .files.atomic import folder_written_beside, write_json, write_text
 from .files.images import write_image
-from .prediction import overlay
+from .pictures import overlay
 
 
 def expand(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import training
-from .comparison import landslide_iou
 from .compute import resolved
 from .data.dataset import Source
 from .distribution import hosts
@@ -16,6 +15,7 @@ from .errors import LandslideError
 from .files.atomic import read_json, write_json
 from .files.checks import free_folder
 from .runs import Run
+from .scores import landslide_iou
 from .settings import Settings
 
 SEEDS_FILE = "seeds.json"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import keras
 import numpy as np
 
@@ -18,8 +17,8 @@ from .errors import LandslideError
 from .files.atomic import write_text
 from .files.checks import free_folder
 from .files.images import IMAGE_SUFFIXES, read_image, write_image
+from .pictures import overlay
 
-OUTLINE = (255, 230, 0)  # RGB; the scar's browns and the forest's greens have no yellow as bright
 FLIPS = ((), (1,), (0,), (0, 1))
 
 
@@ -149,14 +148,6 @@ def check_readable(images: Sequence[Path]) -> None:
             problems.append(str(error))
     if problems:
         raise LandslideError(f"{len(problems)} of {len(images)} images cannot be read:", files=problems)
-
-
-def overlay(image: np.ndarray, landslide: np.ndarray) -> np.ndarray:
-    """The RGB image with the outlines of `landslide`, `(H, W)` bool, drawn in yellow."""
-    drawn = image.copy()
-    outlines, _ = cv2.findContours(landslide.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(drawn, outlines, -1, OUTLINE, thickness=max(1, round(max(image.shape[:2]) / 250)))
-    return drawn
 
 
 def _table(predictions: Sequence[Prediction], folder: Path) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from .comparison import report_lines
 from .console import progress
 from .data.dataset import load_split
 from .data.folder import Sample
@@ -21,6 +20,7 @@ from .files.atomic import read_json, write_json
 from .models import load_model, read_description
 from .paper import Row
 from .paper import row as row_named
+from .report import report_lines
 from .runs import read_history
 from .settings import Settings, preset
 from .training import train

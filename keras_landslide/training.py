@@ -20,15 +20,15 @@ from .data.splits import Split
 from .distribution import Hosts, hosts
 from .errors import LandslideError
 from .evaluation import evaluate
-from .figures import learning_curves
 from .files.atomic import write_json
 from .files.checks import free_folder
 from .interrupt import ControlC
 from .losses import SegmentationLoss
+from .mean_iou import MeanIoU
 from .memory import keep_freed_memory
-from .metrics import MeanIoU
 from .models import build_model, load_model
 from .models.saving import initialise_from, load_weights, read_description, weights_file
+from .pictures import learning_curves
 from .runs import Run
 from .settings import Settings
 

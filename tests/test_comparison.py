@@ -5,9 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from keras_landslide.comparison import interval, landslide_iou, mean_iou, paired_difference, report_lines, table5_line
 from keras_landslide.errors import LandslideError
 from keras_landslide.paper import row
+from keras_landslide.report import report_lines, table5_line
+from keras_landslide.scores import interval, landslide_iou, mean_iou, paired_difference
 
 
 def matrices(seed, count=60):

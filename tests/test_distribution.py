@@ -16,7 +16,7 @@ from keras_landslide.data.folder import find_samples
 from keras_landslide.distribution import ADDRESSES, PROCESS, PROCESSES, Hosts, hosts
 from keras_landslide.errors import LandslideError
 from keras_landslide.losses import SegmentationLoss
-from keras_landslide.metrics import MeanIoU
+from keras_landslide.mean_iou import MeanIoU
 from keras_landslide.models.saving import read_layers
 from keras_landslide.runs import read_history
 from tests.small import environment

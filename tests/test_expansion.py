@@ -17,7 +17,7 @@ from keras_landslide.errors import LandslideError
 from keras_landslide.expansion import contact_sheet, expand, variant
 from keras_landslide.files.atomic import read_json
 from keras_landslide.files.images import write_image
-from keras_landslide.prediction import OUTLINE
+from keras_landslide.pictures import OUTLINE
 
 HEIGHT, WIDTH = 40, 60
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_landslide.comparison import landslide_iou, paired_difference
 from keras_landslide.data.folder import Sample
 from keras_landslide.data.splits import bijie_table, split_samples
 from keras_landslide.errors import LandslideError
+from keras_landslide.scores import landslide_iou, paired_difference
 from tests.test_experiments import ROOT, loaded, run, same_numbers
 
 SCRIPT = ROOT / "experiments" / "leakage.py"

@@ -6,7 +6,8 @@ from PIL import Image
 
 from keras_landslide.errors import LandslideError
 from keras_landslide.files.images import write_image
-from keras_landslide.prediction import OUTLINE, find_images, native_probabilities, output_names, overlay, predict
+from keras_landslide.pictures import OUTLINE, overlay
+from keras_landslide.prediction import find_images, native_probabilities, output_names, predict
 
 
 class ByRule:

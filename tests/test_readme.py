@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from keras_landslide.cli import main
-from keras_landslide.comparison import interval, landslide_iou, mean_iou, table5_line
 from keras_landslide.data.splits import bijie_table
-from keras_landslide.metrics import class_scores, mean_scores
 from keras_landslide.paper import ROWS, row
+from keras_landslide.report import table5_line
+from keras_landslide.scores import class_scores, interval, landslide_iou, mean_iou, mean_scores
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

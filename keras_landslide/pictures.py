@@ -1,11 +1,22 @@
-"""Pictures: learning curves, and image, label and predictions side by side (Figure 5)."""
+"""Pictures: outlines on an image, learning curves, and grids of images side by side (Figure 5)."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from .files.atomic import written_beside
+
+OUTLINE = (255, 230, 0)  # RGB; the scar's browns and the forest's greens have no yellow as bright
+
+
+def overlay(image: np.ndarray, landslide: np.ndarray) -> np.ndarray:
+    """The RGB image with the outlines of `landslide`, `(H, W)` bool, drawn in yellow."""
+    drawn = image.copy()
+    outlines, _ = cv2.findContours(landslide.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(drawn, outlines, -1, OUTLINE, thickness=max(1, round(max(image.shape[:2]) / 250)))
+    return drawn
 
 
 def learning_curves(history: Sequence[dict], path: Path | str, title: str) -> None:
