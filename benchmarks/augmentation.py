@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from keras_landslide.data.folder import find_samples
+from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.pipeline import evaluation_batches, training_stream
 from keras_landslide.data.synthetic import write_dataset
 

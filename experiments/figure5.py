@@ -9,7 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from keras_landslide.data.folder import Sample, find_samples
+from keras_landslide.data.layouts import find_samples
+from keras_landslide.data.sample import Sample
 from keras_landslide.data.splits import split_samples
 from keras_landslide.errors import LandslideError, exit_code
 from keras_landslide.models import load_model, read_description

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from .checkpoint import Checkpoint, model_state
-from .data.folder import Sample
+from .data.sample import Sample
 from .errors import NotANumber
 from .runs import Run
 

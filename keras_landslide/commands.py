@@ -214,7 +214,7 @@ def export(options) -> None:
 def augment(options) -> None:
     from .console import progress
     from .data.dataset import labelled, load_split
-    from .data.folder import EXPANDED
+    from .data.layouts import EXPANDED
     from .files.checks import check_copy, check_image_path
 
     if not (options.out or options.contact_sheet):
@@ -230,7 +230,7 @@ def augment(options) -> None:
     only = dataclasses.replace(split, subsets={options.subset: split.subset(options.subset)})
     samples = labelled(only, options.labels).subset(options.subset)
     _load_tensorflow()
-    from .expansion import contact_sheet, expand
+    from .data.expansion import contact_sheet, expand
 
     if options.contact_sheet:
         contact_sheet(samples, options.contact_sheet, image_size=settings.image_size, **recipe)
@@ -243,9 +243,10 @@ def augment(options) -> None:
 
 def prepare(options) -> None:
     from .console import progress
-    from .data.archive import unpacked
-    from .data.prepare import REPORT_NAME, find_source, survey, write_clean_copy
-    from .data.prepare_report import report_lines
+    from .data.prepare.archive import unpacked
+    from .data.prepare.copy import write_clean_copy
+    from .data.prepare.report import report_lines
+    from .data.prepare.survey import REPORT_NAME, find_source, survey
     from .files.atomic import write_json
     from .files.checks import check_copy, check_file
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .console import progress
 from .data.colour_baseline import ColourBaseline
-from .data.folder import find_samples
+from .data.layouts import find_samples
 from .data.pipeline import evaluation_batches
 from .data.splits import Split, split_samples
 from .data.synthetic import write_dataset

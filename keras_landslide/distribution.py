@@ -20,7 +20,7 @@ import keras
 import numpy as np
 
 from .compute import check_batches, on_jax
-from .data.folder import Sample
+from .data.sample import Sample
 from .errors import LandslideError
 from .settings import Settings
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from .data.folder import Sample
+from .data.sample import Sample
 from .data.voc import VOC_CLASSES
 from .prediction import classes_at_native_size, native_probabilities
 from .scores import class_scores, confusion_matrix, mean_scores

@@ -1,7 +1,7 @@
 """Images → masks at native size, overlays and a table."""
 
 import csv
-import io as text_io
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from .data.folder import images_in
 from .data.letterbox import Letterbox
 from .data.voc import IMAGES, voc_root
 from .errors import LandslideError
 from .files.atomic import write_text
 from .files.checks import free_folder
-from .files.images import IMAGE_SUFFIXES, read_image, write_image
+from .files.images import IMAGE_SUFFIXES, images_in, read_image, write_image
 from .pictures import overlay
 
 FLIPS = ((), (1,), (0,), (0, 1))
@@ -151,7 +150,7 @@ def check_readable(images: Sequence[Path]) -> None:
 
 
 def _table(predictions: Sequence[Prediction], folder: Path) -> str:
-    table = text_io.StringIO()
+    table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["image", "mask", "width", "height", "landslide_pixels", "landslide_share"])
     for made in predictions:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .console import progress
 from .data.dataset import load_split
-from .data.folder import Sample
+from .data.sample import Sample
 from .data.splits import Split
 from .errors import LandslideError, exit_code
 from .evaluation import evaluate_labellings

@@ -14,8 +14,8 @@ from .checkpoint import Checkpoint, restore
 from .compute import Devices, devices, layer_precision, leave_gpus_to_engine, resolved
 from .console import progress
 from .data.dataset import Source
-from .data.folder import Sample
 from .data.pipeline import batch_samples, evaluation_batches, steps_per_epoch, training_stream
+from .data.sample import Sample
 from .data.splits import Split
 from .distribution import Hosts, hosts
 from .errors import LandslideError

@@ -12,7 +12,7 @@ from filelock import FileLock
 from PIL import Image
 
 from keras_landslide.cli import main
-from keras_landslide.data.folder import find_negatives, find_samples
+from keras_landslide.data.layouts import find_negatives, find_samples
 from keras_landslide.data.splits import Split, split_samples
 from keras_landslide.data.synthetic import write_dataset
 

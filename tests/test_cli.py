@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from keras_landslide.cli import main
-from keras_landslide.data.folder import find_samples
+from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.data.splits import split_samples
 from keras_landslide.data.synthetic import write_dataset

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_landslide.data.folder import find_samples
+from keras_landslide.data.layouts import find_samples
 from keras_landslide.distribution import ADDRESSES, PROCESS, PROCESSES, Hosts, hosts
 from keras_landslide.errors import LandslideError
 from keras_landslide.losses import SegmentationLoss

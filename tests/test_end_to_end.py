@@ -12,7 +12,7 @@ import pytest
 
 import keras_landslide
 from keras_landslide.cli import main
-from keras_landslide.data.folder import find_negatives, find_samples
+from keras_landslide.data.layouts import find_negatives, find_samples
 from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.data.splits import split_samples
 from keras_landslide.models import read_description

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_landslide.data.folder import find_samples
+from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.models import build_model, save_weights
 from keras_landslide.models.calibration import calibrate_batch_normalization

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_landslide.data.folder import Sample, find_samples
+from keras_landslide.data.layouts import find_samples
+from keras_landslide.data.sample import Sample
 from keras_landslide.data.voc import VOC_CLASSES
 from keras_landslide.evaluation import Evaluation, FalseAlarms, class_names, evaluate, false_alarms
 from keras_landslide.files.images import write_image

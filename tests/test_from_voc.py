@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from keras_landslide.cli import main
-from keras_landslide.data.folder import find_samples
+from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.splits import split_samples
 from keras_landslide.errors import LandslideError
 from keras_landslide.models import build_model, read_description, save_weights

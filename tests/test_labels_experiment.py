@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from keras_landslide import reproduction, runs
-from keras_landslide.data.folder import Sample
+from keras_landslide.data.sample import Sample
 from keras_landslide.data.splits import Split
 from keras_landslide.errors import LandslideError
 from keras_landslide.settings import Settings

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_landslide.data.folder import Sample
+from keras_landslide.data.sample import Sample
 from keras_landslide.data.splits import bijie_table, split_samples
 from keras_landslide.errors import LandslideError
 from keras_landslide.scores import landslide_iou, paired_difference

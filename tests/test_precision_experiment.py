@@ -5,7 +5,7 @@ import json
 import h5py
 import pytest
 
-from keras_landslide.data.folder import find_samples
+from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.splits import split_samples
 from tests.test_experiments import ROOT, loaded, run, same_numbers
 

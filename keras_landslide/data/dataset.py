@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..console import progress
-from .folder import Sample, check_samples, find_data
+from .checks import check_samples
 from .labels import with_labels
+from .layouts import find_data
 from .overlaps import find_overlaps, overlap_groups
+from .sample import Sample
 from .splits import Split, all_listed, listed_groups, split_samples
 
 

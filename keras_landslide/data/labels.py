@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from ..errors import unknown_name
 from ..settings import LABELS
-from .folder import Neighbour, Sample
 from .overlaps import Overlap, find_overlaps
+from .sample import Neighbour, Sample
 from .splits import Split
 
 

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from ..settings import IGNORE_LABEL
 from .augment import RECIPES, augment
-from .folder import Sample
 from .letterbox import BAR_GREY, Letterbox, crop_window
+from .sample import Sample
 
 # Letterboxed samples kept in memory between epochs: 1200 of 473 × 473, which is every image of a small data set; of a
 # folder of any size no more than this.

@@ -29,10 +29,9 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import LandslideError
-from ..files.images import read_indexed
+from ..files.images import by_stem, read_indexed
 from ..settings import IGNORE_LABEL
-from .folder import Sample, by_stem
-from .splits import SUBSETS
+from .sample import SUBSETS, Sample
 
 VOC_CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",

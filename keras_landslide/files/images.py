@@ -99,3 +99,24 @@ def write_image(path: Path | str, image: np.ndarray) -> None:
     encoded = cv2.imencode(path.suffix, image)[1]
     with written_beside(path) as beside:
         beside.write_bytes(encoded.tobytes())
+
+
+def by_stem(folder: Path, problems: list[str]) -> dict[str, Path]:
+    """The image files of `folder` by name without suffix; a name that comes twice is added to `problems`."""
+    found: dict[str, Path] = {}
+    for path in images_in(folder):
+        if path.stem in found:
+            problems.append(f"{path}: has the same name as {found[path.stem].name}")
+        found.setdefault(path.stem, path)
+    return found
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The image files of `folder`, sorted; hidden files are left out."""
+    found = sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
+    for path in found:
+        if path.name != path.name.encode(errors="ignore").decode():  # bytes of another encoding
+            raise LandslideError(f"{folder}: the file name {path.name!a} is not valid text; rename it.")
+    return found

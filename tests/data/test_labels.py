@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from keras_landslide.cli import main
-from keras_landslide.data.folder import find_samples
 from keras_landslide.data.labels import completed, with_labels
+from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.overlaps import find_overlaps
 from keras_landslide.data.splits import Split
 from keras_landslide.data.synthetic import mountain_scene

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_landslide.data import overlaps
-from keras_landslide.data.folder import find_samples
+from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.overlaps import Overlap, find_overlaps, overlap_groups, shared_ground
 from keras_landslide.errors import LandslideError
 from keras_landslide.files.images import write_image

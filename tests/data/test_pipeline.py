@@ -9,9 +9,10 @@ import weakref
 import numpy as np
 import pytest
 
-from keras_landslide.data.folder import Sample, find_negatives, find_samples
+from keras_landslide.data.layouts import find_negatives, find_samples
 from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.data.pipeline import evaluation_batches, steps_per_epoch, training_stream
+from keras_landslide.data.sample import Sample
 
 
 @pytest.fixture

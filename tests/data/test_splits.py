@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from keras_landslide.data.folder import Sample, find_negatives, find_samples
+from keras_landslide.data.layouts import find_negatives, find_samples
+from keras_landslide.data.sample import Sample
 from keras_landslide.data.splits import BIJIE_SPLITS, bijie_table, split_samples
 from keras_landslide.errors import LandslideError
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_landslide.data.folder import check_samples, find_samples
+from keras_landslide.data.checks import check_samples
+from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.splits import split_samples
 from keras_landslide.data.voc import VOC_CLASSES, class_numbers, colour_map, voc_root
 from keras_landslide.errors import LandslideError

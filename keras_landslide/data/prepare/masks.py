@@ -6,9 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..errors import LandslideError
-from ..files.images import read_stored, transparency
-from .folder import first_values
+from ...errors import LandslideError
+from ...files.images import read_stored, transparency
+from ..sample import first_values
 
 # What counts as soft edges, that is as two classes blurred by a lossy file or by smoothing, and not as several classes:
 SOFT_VALUES = 4  # at least so many different values,

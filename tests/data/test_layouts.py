@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from keras_landslide.data.checks import check_samples
 from keras_landslide.data.dataset import load_split
-from keras_landslide.data.folder import check_samples, find_negatives, find_samples
+from keras_landslide.data.layouts import find_negatives, find_samples
 from keras_landslide.errors import LandslideError
 
 

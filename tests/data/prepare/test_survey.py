@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from keras_landslide.cli import main
+from keras_landslide.data.checks import check_samples
 from keras_landslide.data.dataset import load_split
-from keras_landslide.data.folder import check_samples, find_negatives, find_samples
+from keras_landslide.data.layouts import find_negatives, find_samples
 from keras_landslide.data.splits import bijie_table, split_samples
 from keras_landslide.data.synthetic import mountain_scene
 from keras_landslide.files.images import read_image
@@ -306,7 +307,7 @@ def test_leakage_is_counted_by_group(good, report, monkeypatch):
     parts = dict(zip("abcde", "train val test test val".split(), strict=True))
     rows = [{"name": name, "group": name, "mine": part} for name, part in parts.items()]
     monkeypatch.setattr("keras_landslide.data.splits.bijie_table", lambda: rows)
-    for module in ("splits", "prepare"):
+    for module in ("splits", "prepare.survey"):
         monkeypatch.setattr(f"keras_landslide.data.{module}.SPLITS", ("mine",))
     content, _ = report(good, "--split", "mine")
     assert content["split"] == {

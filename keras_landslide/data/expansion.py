@@ -7,14 +7,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .data.augment import RECIPES, colours, drawn_matrix, draws
-from .data.folder import EXPANDED, GROUPS, Sample, groups_table
-from .data.pipeline import seed_pair, training_stream
-from .data.voc import VocSample
-from .errors import LandslideError
-from .files.atomic import folder_written_beside, write_json, write_text
-from .files.images import write_image
-from .pictures import overlay
+from ..errors import LandslideError
+from ..files.atomic import folder_written_beside, write_json, write_text
+from ..files.images import write_image
+from ..pictures import overlay
+from .augment import RECIPES, colours, drawn_matrix, draws
+from .layouts import EXPANDED, GROUPS, groups_table
+from .pipeline import seed_pair, training_stream
+from .sample import Sample
+from .voc import VocSample
 
 
 def expand(

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from ..errors import LandslideError
-from ..files.images import IMAGE_SUFFIXES
-from .folder import GROUPS
+from ...errors import LandslideError
+from ...files.images import IMAGE_SUFFIXES
+from ..layouts import GROUPS
 
 MAX_BYTES = 16 * 2**30  # unpacked; Bijie has less than one
 MAX_FILES = 200_000

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_landslide.data.folder import Sample, check_samples
-from keras_landslide.data.masks import read_mask
+from keras_landslide.data.checks import check_samples
+from keras_landslide.data.prepare.masks import read_mask
+from keras_landslide.data.sample import Sample
 from keras_landslide.errors import LandslideError
 
 SHAPE = np.zeros((60, 80), np.uint8)

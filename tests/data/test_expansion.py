@@ -9,12 +9,13 @@ import pytest
 
 from keras_landslide.cli import main
 from keras_landslide.data.augment import RECIPES, Recipe
-from keras_landslide.data.folder import check_samples, find_samples
+from keras_landslide.data.checks import check_samples
+from keras_landslide.data.expansion import contact_sheet, expand, variant
+from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.pipeline import training_stream
 from keras_landslide.data.splits import split_samples
 from keras_landslide.data.synthetic import mountain_scene
 from keras_landslide.errors import LandslideError
-from keras_landslide.expansion import contact_sheet, expand, variant
 from keras_landslide.files.atomic import read_json
 from keras_landslide.files.images import write_image
 from keras_landslide.pictures import OUTLINE

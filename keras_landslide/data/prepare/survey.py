@@ -1,7 +1,6 @@
-"""What is in a folder of images and masks, before anyone trains on it, and a clean copy of it."""
+"""What is in a folder of images and masks, before anyone trains on it."""
 
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import LandslideError, unknown_name
-from ..files.atomic import folder_written_beside, write_json, write_text
-from ..files.images import IMAGE_SUFFIXES, read_image, write_image
-from .folder import GROUPS, Sample, groups_table, images_in, read_groups, size_mismatch
+from ...errors import LandslideError, unknown_name
+from ...files.images import IMAGE_SUFFIXES, images_in, read_image
+from ..checks import size_mismatch
+from ..layouts import GROUPS, read_groups
+from ..overlaps import Overlap, find_overlaps, overlap_groups, shared_ground
+from ..sample import SUBSETS, Sample
+from ..splits import BIJIE_SPLITS, SPLITS, Split, bijie_table, listed_groups, split_samples
+from ..voc import voc_root
 from .masks import read_mask
-from .overlaps import Overlap, find_overlaps, overlap_groups, shared_ground
-from .splits import BIJIE_SPLITS, SPLITS, SUBSETS, Split, bijie_table, listed_groups, split_samples
-from .voc import voc_root
 
 REPORT_NAME = "prepare.json"  # in a clean copy: what was found where it came from
 
@@ -47,7 +47,7 @@ class Item:
     """An image that can be read, with its mask if it has one that holds two classes; sizes and counts in pixels.
 
     A `blank` mask is background all over, whatever the file alone would say. Non-landslide images are called
-    `non-landslide/NAME`, as their group is (`folder.find_negatives`).
+    `non-landslide/NAME`, as their group is (`layouts.find_negatives`).
     """
 
     name: str
@@ -316,24 +316,3 @@ def _labels_on_shared_ground(report: Survey) -> dict:
             "images_changed": int(changed),
         },
     }
-
-
-def write_clean_copy(report: Survey, out: Path | str, content: dict) -> None:
-    """Write what can be used to the folder `out`, in the layout of the source, with `content` as `prepare.json`.
-
-    Images are copied as they are, masks become PNG with 0 and 255, and a table of groups names those that are left. The
-    folder appears when it is complete, in place of an earlier one; see `files.checks.check_copy`.
-    """
-    source = report.source
-    with folder_written_beside(out, replace=True) as beside:
-        for item in report.pairs + report.negatives:
-            copy = beside / source.relative(item.image)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(item.image, copy)
-            if item.mask:
-                mask = (beside / source.relative(item.mask)).with_suffix(".png")
-                write_image(mask, item.classes() * np.uint8(255))
-        groups = {item.name: report.listed[item.name] for item in report.pairs if item.name in report.listed}
-        if groups:
-            write_text(beside / source.relative(report.pairs[0].image.parent.parent / GROUPS), groups_table(groups))
-        write_json(beside / REPORT_NAME, content)

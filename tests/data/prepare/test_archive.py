@@ -6,8 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from keras_landslide.data import archive
-from keras_landslide.data.archive import unpack_images, unpacked
+from keras_landslide.data.prepare import archive
+from keras_landslide.data.prepare.archive import unpack_images, unpacked
 from keras_landslide.errors import LandslideError
 
 
