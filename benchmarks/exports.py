@@ -24,8 +24,8 @@ from keras_landslide.data.synthetic import mountain_scene
 from keras_landslide.memory import keep_freed_memory
 from keras_landslide.models import build_model, load_model, save_weights
 from keras_landslide.models.calibration import calibrate_batch_normalization
-from keras_landslide.models.export import FORMATS, export_model
 from keras_landslide.paper import INPUT_SIZE, TABLE_5, Row, row
+from keras_landslide.runtimes.export import FORMATS, export_model
 
 
 def save_row(chosen: Row, image: np.ndarray, path: Path) -> None:

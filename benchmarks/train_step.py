@@ -23,7 +23,7 @@ from one_measurement import WORK, output_of, seconds
 
 from keras_landslide.console import progress
 from keras_landslide.files.atomic import json_text, write_text
-from keras_landslide.models.describe import row_cost
+from keras_landslide.models.costs import row_cost
 from keras_landslide.paper import INPUT_SIZE, TABLE_5, row
 
 YARDSTICK = Path(__file__).parents[2] / "shared" / "yardstick.py"

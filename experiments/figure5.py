@@ -16,7 +16,7 @@ from keras_landslide.errors import LandslideError, exit_code
 from keras_landslide.models import load_model, read_description
 from keras_landslide.paper import ROWS
 from keras_landslide.pictures import comparison_figure
-from keras_landslide.prediction import classes_at_native_size, native_probabilities
+from keras_landslide.prediction.predictor import classes_at_native_size, native_probabilities
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ _PUBLIC = {
     "build_model": "models",
     "load_model": "models",
     "evaluate": "evaluation",
-    "predict": "prediction",
+    "predict": "prediction.images",
     "train": "training",
 }
 __all__ = list(_PUBLIC)

@@ -167,14 +167,14 @@ def _warn_of_initial_images(samples, description: dict) -> None:
 
 def predict(options) -> None:
     _load_tensorflow()
-    from .prediction import find_images
+    from .prediction.images import find_images
 
     images = find_images(options.images)
     description, size = _described(options)
     from .console import progress
     from .evaluation import class_names
     from .models import load_model
-    from .prediction import predict
+    from .prediction.images import predict
 
     model = load_model(options.weights)
     with progress(len(images), "predicting") as bar:
@@ -195,7 +195,7 @@ def predict(options) -> None:
 def export(options) -> None:
     _, size = _described(options)
     from .data.synthetic import mountain_scene
-    from .models.export import export_model
+    from .runtimes.export import export_model
 
     with _standard_error_closed():  # the converters write there whatever they are told
         made = export_model(
@@ -281,7 +281,7 @@ def models(options) -> None:
     from .console import progress
     from .diagrams import draw_model, figure_name
     from .models import ARCHITECTURES, BACKBONES
-    from .models.describe import catalogue
+    from .models.costs import catalogue
     from .paper import ROWS, TABLE_5
 
     pairs = [(architecture, backbone) for architecture in ARCHITECTURES for backbone in BACKBONES]
@@ -311,7 +311,7 @@ def _described(options) -> tuple[dict, int]:
     """What the weights say of themselves, and the input size to use."""
     _load_tensorflow()
     from .models import read_description
-    from .models.saving import weights_file
+    from .models.loading import weights_file
 
     options.weights = weights_file(options.weights)
     description = read_description(options.weights)

@@ -21,9 +21,9 @@ from .files.checks import check_writable
 from .files.images import read_image
 from .models.build import local_backbone_file
 from .models.calibration import calibrate_batch_normalization
-from .models.saving import load_model
+from .models.loading import load_model
 from .pictures import comparison_figure, overlay
-from .prediction import classes_at_native_size, native_probabilities
+from .prediction.predictor import classes_at_native_size, native_probabilities
 from .report import report_lines
 from .scores import confusion_matrix, landslide_iou
 from .settings import Settings, preset

@@ -8,7 +8,7 @@ import numpy as np
 
 from .data.sample import Sample
 from .data.voc import VOC_CLASSES
-from .prediction import classes_at_native_size, native_probabilities
+from .prediction.predictor import classes_at_native_size, native_probabilities
 from .scores import class_scores, confusion_matrix, mean_scores
 
 CLASS_NAMES = ("background", "landslide")

@@ -27,7 +27,8 @@ from .losses import SegmentationLoss
 from .mean_iou import MeanIoU
 from .memory import keep_freed_memory
 from .models import build_model, load_model
-from .models.saving import initialise_from, load_weights, read_description, weights_file
+from .models.loading import weights_file
+from .models.saving import initialise_from, load_weights, read_description
 from .pictures import learning_curves
 from .runs import Run
 from .settings import Settings

@@ -205,7 +205,7 @@ def test_load_model_needs_nothing_but_the_file_and_takes_any_size(best):
 
 
 def test_averaging_flips_makes_the_answer_the_same_for_the_mirror_image(best, scenes):
-    from keras_landslide.prediction import native_probabilities
+    from keras_landslide.prediction.predictor import native_probabilities
 
     model = keras_landslide.load_model(best)
     image = find_samples(scenes)[0].read()[0][:48, :48]  # a square has no bars, which may differ by a pixel

@@ -1,8 +1,12 @@
-"""Models: `build_model` for any architecture and backbone, and weights files that describe themselves."""
+"""Networks: any architecture on any backbone, and weights files that describe themselves.
+
+It knows nothing of image files; it may import `files`, `paper`, `settings` and what is before them.
+"""
 
 from .backbones import BACKBONES
 from .build import ARCHITECTURES, DeepLabV3Plus, PSPNet, UNet, build_model
-from .saving import initialise_from, load_model, read_description, save_weights
+from .loading import load_model
+from .saving import initialise_from, read_description, save_weights
 
 __all__ = [
     "ARCHITECTURES",

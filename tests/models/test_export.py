@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from keras_landslide.cli import main
-from keras_landslide.models import build_model, export, save_weights
+from keras_landslide.models import build_model, save_weights
 from keras_landslide.models.calibration import calibrate_batch_normalization
+from keras_landslide.runtimes import export
 
 SIDE = 128
 AGREE = 1e-3

@@ -4,7 +4,7 @@ import keras
 import pytest
 from keras import layers
 
-from keras_landslide.models.describe import Cost, cost, row_cost
+from keras_landslide.models.costs import Cost, cost, row_cost
 from keras_landslide.paper import PUBLIC_MULTIPLY_ADDS, row
 
 

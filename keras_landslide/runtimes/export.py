@@ -12,8 +12,9 @@ import numpy as np
 from ..errors import LandslideError, unknown_name
 from ..files.atomic import folder_written_beside, write_json
 from ..files.checks import free_folder
-from .build import SMALLEST_SIDE
-from .saving import load_model, read_description, weights_file
+from ..models.build import SMALLEST_SIDE
+from ..models.loading import load_model, weights_file
+from ..models.saving import read_description
 
 AGREEMENT = 1e-3  # the largest difference of a probability that is still the same model
 INSTALL = 'pip install "keras-landslide[export]"'

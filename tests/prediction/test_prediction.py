@@ -7,7 +7,8 @@ from PIL import Image
 from keras_landslide.errors import LandslideError
 from keras_landslide.files.images import write_image
 from keras_landslide.pictures import OUTLINE, overlay
-from keras_landslide.prediction import find_images, native_probabilities, output_names, predict
+from keras_landslide.prediction.images import find_images, output_names, predict
+from keras_landslide.prediction.predictor import native_probabilities
 
 
 class ByRule:
