@@ -21,11 +21,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from keras_landslide.data.synthetic import mountain_scene
-from keras_landslide.memory import keep_freed_memory
 from keras_landslide.models import build_model, load_model, save_weights
 from keras_landslide.models.calibration import calibrate_batch_normalization
 from keras_landslide.paper import INPUT_SIZE, TABLE_5, Row, row
 from keras_landslide.runtimes.export import FORMATS, export_model
+from keras_landslide.training.allocator import keep_freed_memory
 
 
 def save_row(chosen: Row, image: np.ndarray, path: Path) -> None:

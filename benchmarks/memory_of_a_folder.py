@@ -49,9 +49,9 @@ def peak_of_training(folder: Path, steps: int) -> int:
 
     from keras_landslide.data.dataset import load_split
     from keras_landslide.data.pipeline import steps_per_epoch, training_stream
-    from keras_landslide.losses import SegmentationLoss
-    from keras_landslide.memory import keep_freed_memory
-    from keras_landslide.training import new_model
+    from keras_landslide.training.allocator import keep_freed_memory
+    from keras_landslide.training.fit import new_model
+    from keras_landslide.training.losses import SegmentationLoss
 
     keep_freed_memory()
     samples, batch = load_split(folder, "auto").subset("train"), SETTINGS.unfrozen_batch_size

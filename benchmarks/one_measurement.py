@@ -58,12 +58,12 @@ def work(options: argparse.Namespace):
     import keras
     import numpy as np
 
-    from keras_landslide.losses import SegmentationLoss
-    from keras_landslide.mean_iou import MeanIoU
-    from keras_landslide.memory import keep_freed_memory
     from keras_landslide.models import build_model
     from keras_landslide.models.layers import BatchNormalization
     from keras_landslide.paper import row
+    from keras_landslide.training.allocator import keep_freed_memory
+    from keras_landslide.training.losses import SegmentationLoss
+    from keras_landslide.training.mean_iou import MeanIoU
 
     if options.allocator == "kept":
         keep_freed_memory()

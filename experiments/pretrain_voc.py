@@ -20,7 +20,7 @@ from keras_landslide.errors import exit_code
 from keras_landslide.paper import row
 from keras_landslide.reproduction import QUICK, few
 from keras_landslide.settings import Settings, preset
-from keras_landslide.training import train
+from keras_landslide.training.fit import train
 
 
 def main() -> None:

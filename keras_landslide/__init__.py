@@ -12,7 +12,7 @@ _PUBLIC = {
     "load_model": "models",
     "evaluate": "evaluation",
     "predict": "prediction.images",
-    "train": "training",
+    "train": "training.fit",
 }
 __all__ = list(_PUBLIC)
 __version__ = "0.1.0"

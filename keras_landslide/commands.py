@@ -31,7 +31,7 @@ def train(options) -> None:
     settings, seeds = (None, ()) if options.resume else (_settings(options), _seeds(options))
     _load_tensorflow()
     from .data.dataset import Source
-    from .jobs import Job, do_job
+    from .training.jobs import Job, do_job
 
     if options.resume:
         job = _resumed_job(options)
@@ -43,7 +43,7 @@ def train(options) -> None:
 
 
 def _resumed_job(options):
-    from .jobs import read_job
+    from .training.jobs import read_job
 
     job = read_job(options.resume)
     others = {name: getattr(options, name) for name in COMPUTING if getattr(options, name) is not None}
@@ -330,7 +330,7 @@ def _say(line: str) -> None:
 
 def _load_tensorflow() -> None:
     """Import TensorFlow without its notices about what the machine lacks, and let it keep its memory."""
-    from .memory import keep_freed_memory
+    from .training.allocator import keep_freed_memory
 
     keep_freed_memory()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

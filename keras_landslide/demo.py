@@ -27,7 +27,7 @@ from .prediction.predictor import classes_at_native_size, native_probabilities
 from .report import report_lines
 from .scores import confusion_matrix, landslide_iou
 from .settings import Settings, preset
-from .training import train
+from .training.fit import train
 
 SCENES = 160
 CALIBRATION_BATCHES = 8

@@ -21,9 +21,9 @@ from .models import load_model, read_description
 from .paper import Row
 from .paper import row as row_named
 from .report import report_lines
-from .runs import read_history
 from .settings import Settings, preset
-from .training import train
+from .training.fit import train
+from .training.runs import read_history
 
 # The same few images as they are, often enough that the loss falls.
 QUICK = {

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_landslide import training
 from keras_landslide.models.saving import layers_with_weights, load_weights, read_layers
-from keras_landslide.runs import read_history
 from keras_landslide.settings import Settings
+from keras_landslide.training import fit
+from keras_landslide.training.runs import read_history
 
 # The sizes of the batches differ, so that what belongs to one phase is not taken for the other's.
 SETTINGS = Settings(
@@ -78,8 +78,8 @@ def small_network() -> Iterator[list[Path]]:
         return model
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "build_model", small_model)
-        patch.setattr(training, "load_model", load)
+        patch.setattr(fit, "build_model", small_model)
+        patch.setattr(fit, "load_model", load)
         yield loaded
 
 

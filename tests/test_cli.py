@@ -21,9 +21,9 @@ from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.data.splits import split_samples
 from keras_landslide.data.synthetic import write_dataset
 from keras_landslide.models import build_model, save_weights
-from keras_landslide.runs import read_history
+from keras_landslide.training.runs import read_history
+from tests.prediction.test_prediction import ByRule, red_above_on_the_left, red_around
 from tests.test_evaluation import counted
-from tests.test_prediction import ByRule, red_above_on_the_left, red_around
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_an_empty_split(fails, best, tmp_path):
 def test_a_fold_trains_on_its_own_part_and_says_so(folder, tmp_path, monkeypatch, capsys):
     taken = []
     monkeypatch.setattr(
-        "keras_landslide.training.train", lambda settings, split, *_, **__: taken.append(split) or stop()
+        "keras_landslide.training.fit.train", lambda settings, split, *_, **__: taken.append(split) or stop()
     )
 
     def stop():
@@ -205,7 +205,7 @@ def test_unreadable_images_to_predict_are_all_named(fails, best, folder, tmp_pat
 
 def test_a_loss_that_is_no_number_fails_with_1_and_names_the_batch(folder, tmp_path, capsys, monkeypatch):
     """From the second epoch on the loss is NaN for one image, in whatever batch that comes."""
-    from keras_landslide.losses import SegmentationLoss
+    from keras_landslide.training.losses import SegmentationLoss
 
     samples = split_samples(find_samples(folder), "auto").subset("train")
     out, usual, last = tmp_path / "out", SegmentationLoss.call, []
@@ -232,7 +232,7 @@ def test_a_loss_that_is_no_number_fails_with_1_and_names_the_batch(folder, tmp_p
 
 
 def test_a_loss_that_is_no_number_at_once_leaves_no_weights(folder, tmp_path, capsys, monkeypatch):
-    from keras_landslide.losses import SegmentationLoss
+    from keras_landslide.training.losses import SegmentationLoss
 
     monkeypatch.setattr(SegmentationLoss, "_mean", lambda self, terms, valid: terms[0, 0, 0] * float("inf"))
     more = "--image-size 64 --output-stride 16 --frozen-epochs 1 --unfrozen-epochs 0 --frozen-batch-size 4 --eager"
@@ -245,7 +245,7 @@ def test_control_c_is_130(monkeypatch, folder, tmp_path):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_landslide.training.train", stop)
+    monkeypatch.setattr("keras_landslide.training.fit.train", stop)
     assert main([str(part) for part in train(folder, tmp_path / "out")]) == 130
 
 

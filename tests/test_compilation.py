@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_landslide import training
+from keras_landslide.training import fit
 from tests.small import SETTINGS, small_network
 
 
@@ -21,5 +21,5 @@ def test_the_step_of_a_phase_is_traced_once(split, tmp_path):
 
     settings = dataclasses.replace(SETTINGS, frozen_epochs=1, unfrozen_epochs=1)
     with small_network():
-        training.train(settings, split, tmp_path / "run", before_training=count)
+        fit.train(settings, split, tmp_path / "run", before_training=count)
     assert len(traced) == 2 and traced[0] < traced[1]

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from keras_landslide import compute
 from keras_landslide.errors import LandslideError
 from keras_landslide.settings import Settings
+from keras_landslide.training import compute
 
 
 @pytest.mark.parametrize(

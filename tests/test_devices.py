@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_landslide.files.atomic import read_json
-from keras_landslide.runs import read_history
+from keras_landslide.training.runs import read_history
 from tests.small import FLAGS
 
 ROOT = Path(__file__).parents[1]
@@ -24,11 +24,11 @@ import keras
 ONE_STEP = (
     TWO_PROCESSORS
     + """
-from keras_landslide.compute import devices
+from keras_landslide.training.compute import devices
 from keras_landslide.data.synthetic import mountain_scene
 from keras_landslide.models.calibration import calibrate_batch_normalization
 from keras_landslide.settings import preset
-from keras_landslide.training import _compile
+from keras_landslide.training.fit import _compile
 from tests.small import small_model
 
 scenes = [mountain_scene(seed, (64, 64)) for seed in range(5)]
@@ -69,7 +69,7 @@ for name, (count, changes) in variants.items():
 WHOLE_RUN = (
     TWO_PROCESSORS
     + """
-from keras_landslide import training
+from keras_landslide.training import fit
 from keras_landslide.cli import main
 from tests.small import small_model
 
@@ -80,10 +80,10 @@ def without_dropout(*arguments, **options):
 
 def load(path):
     model = small_model()
-    training.load_weights(model, path)
+    fit.load_weights(model, path)
     return model
 
-training.build_model, training.load_model = without_dropout, load
+fit.build_model, fit.load_model = without_dropout, load
 for out, devices in (("one", "1"), ("all", "all")):
     code = main([*sys.argv[2:], "--out", f"{sys.argv[1]}/{out}", "--devices", devices])
     if code:

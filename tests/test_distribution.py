@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 
 from keras_landslide.data.layouts import find_samples
-from keras_landslide.distribution import ADDRESSES, PROCESS, PROCESSES, Hosts, hosts
 from keras_landslide.errors import LandslideError
-from keras_landslide.losses import SegmentationLoss
-from keras_landslide.mean_iou import MeanIoU
 from keras_landslide.models.saving import read_layers
-from keras_landslide.runs import read_history
+from keras_landslide.training.hosts import ADDRESSES, PROCESS, PROCESSES, Hosts, hosts
+from keras_landslide.training.losses import SegmentationLoss
+from keras_landslide.training.mean_iou import MeanIoU
+from keras_landslide.training.runs import read_history
 from tests.small import environment
 
 ALL_SET = {ADDRESSES: "10.0.0.1:1234", PROCESSES: "2", PROCESS: "1"}
@@ -27,7 +27,7 @@ ALL_SET = {ADDRESSES: "10.0.0.1:1234", PROCESSES: "2", PROCESS: "1"}
 @pytest.fixture
 def said(monkeypatch):
     """What `hosts` makes of an environment, on JAX."""
-    monkeypatch.setattr("keras_landslide.distribution.on_jax", lambda: True)
+    monkeypatch.setattr("keras_landslide.training.hosts.on_jax", lambda: True)
 
     def ask(**environment) -> Hosts:
         for name in ALL_SET:
@@ -87,7 +87,7 @@ STEPS = """
 import sys
 import keras
 import numpy as np
-from keras_landslide.distribution import hosts
+from keras_landslide.training.hosts import hosts
 from keras_landslide.settings import Settings
 from tests.test_distribution import steps
 content, out = np.load(sys.argv[1]), sys.argv[2]

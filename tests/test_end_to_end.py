@@ -16,7 +16,7 @@ from keras_landslide.data.layouts import find_negatives, find_samples
 from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.data.splits import split_samples
 from keras_landslide.models import read_description
-from keras_landslide.runs import read_history
+from keras_landslide.training.runs import read_history
 
 SCORE_KEYS = ["images", "labels", "split", "subset", "confusion", "miou", "mean_recall", "mean_precision"]
 CLASS_KEYS = {"precision", "recall", "iou", "f1"}
@@ -227,7 +227,7 @@ def test_real_images_train_a_few_steps(bijie, imagenet, tmp_path, monkeypatch, c
     import dataclasses
 
     import keras_landslide.cli as cli
-    from keras_landslide.training import train
+    from keras_landslide.training.fit import train
 
     monkeypatch.setenv("KERAS_LANDSLIDE_BACKBONES", str(imagenet))
 
@@ -235,7 +235,7 @@ def test_real_images_train_a_few_steps(bijie, imagenet, tmp_path, monkeypatch, c
         part = {name: samples[:8] for name, samples in split.subsets.items()}
         return train(settings, dataclasses.replace(split, subsets=part), *arguments, **options)
 
-    monkeypatch.setattr("keras_landslide.training.train", few)
+    monkeypatch.setattr("keras_landslide.training.fit.train", few)
     arguments = (
         "train --experiment pspnet_mobilenet_v2 --preset cpu --split paper510 --image-size 96 --unfrozen-epochs 0"
     )

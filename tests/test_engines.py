@@ -12,7 +12,7 @@ from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.models import build_model, save_weights
 from keras_landslide.models.calibration import calibrate_batch_normalization
-from keras_landslide.runs import read_history
+from keras_landslide.training.runs import read_history
 from tests.small import environment
 
 ROW = "unet_vgg16"  # without dropout, whose random numbers the engines draw differently

@@ -13,7 +13,7 @@ from keras_landslide.data.voc import VOC_CLASSES
 from keras_landslide.evaluation import Evaluation, FalseAlarms, class_names, evaluate, false_alarms
 from keras_landslide.files.images import write_image
 from keras_landslide.report import negatives_line, report_lines
-from tests.test_prediction import ByRule, picture, red, red_above_on_the_left, red_around
+from tests.prediction.test_prediction import ByRule, picture, red, red_above_on_the_left, red_around
 
 AGREED = ["images", "labels", "split", "subset", "confusion", "miou", "mean_recall", "mean_precision"]
 

@@ -16,9 +16,9 @@ from keras_landslide.data.splits import split_samples
 from keras_landslide.errors import LandslideError
 from keras_landslide.models import build_model, read_description, save_weights
 from keras_landslide.models.saving import read_layers
-from keras_landslide.runs import read_history
 from keras_landslide.settings import Settings
-from keras_landslide.training import new_model
+from keras_landslide.training.fit import new_model
+from keras_landslide.training.runs import read_history
 
 PRETRAIN = Path(__file__).parents[1] / "experiments" / "pretrain_voc.py"
 SMALL = {"architecture": "pspnet", "backbone": "mobilenet", "output_stride": 16, "image_size": 64}

@@ -6,7 +6,7 @@ import signal
 import keras
 import pytest
 
-from keras_landslide.interrupt import ControlC
+from keras_landslide.training.interrupt import ControlC
 
 
 @pytest.fixture(autouse=True)

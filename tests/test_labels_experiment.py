@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from keras_landslide import reproduction, runs
+from keras_landslide import reproduction
 from keras_landslide.data.sample import Sample
 from keras_landslide.data.splits import Split
 from keras_landslide.errors import LandslideError
 from keras_landslide.settings import Settings
+from keras_landslide.training import runs
 from tests.test_experiments import ROOT, loaded, run, same_numbers
 
 SCRIPT = ROOT / "experiments" / "labels.py"

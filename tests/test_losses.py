@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_landslide.losses import FOCAL_ALPHA, FOCAL_GAMMA, SegmentationLoss
+from keras_landslide.training.losses import FOCAL_ALPHA, FOCAL_GAMMA, SegmentationLoss
 
 
 def loss(labels, probabilities, **options) -> float:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_landslide.checkpoint import read_checkpoint
 from keras_landslide.models.saving import read_layers
-from keras_landslide.runs import read_history
+from keras_landslide.training.checkpoint import read_checkpoint
+from keras_landslide.training.runs import read_history
 from tests.conftest import TINY
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +24,7 @@ import os, shutil, signal, sys
 import keras
 from keras_landslide import training
 from keras_landslide.cli import main
-from keras_landslide.runs import Run
+from keras_landslide.training.runs import Run
 
 class Killer(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):

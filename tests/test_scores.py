@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_landslide.mean_iou import MeanIoU
 from keras_landslide.paper import TABLE_6
 from keras_landslide.scores import class_scores, confusion_matrix, mean_scores
+from keras_landslide.training.mean_iou import MeanIoU
 
 
 def test_confusion_matrix_counts_every_pixel_once():

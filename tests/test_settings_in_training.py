@@ -16,8 +16,8 @@ from keras_landslide.files.atomic import read_json
 from keras_landslide.models import build_model
 from keras_landslide.models.backbones import BACKBONES, Backbone, build_backbone
 from keras_landslide.models.saving import layers_with_weights, read_description, read_layers
-from keras_landslide.runs import read_history
 from keras_landslide.settings import Settings
+from keras_landslide.training.runs import read_history
 from tests.played import Fit, Played, loss_of
 
 # Each setting of `base` differs from that of `changed` or of `others`; 13 images of 48 to 79 pixels train.

@@ -121,7 +121,7 @@ def test_evaluate_scores_on_either_labels_or_both(evaluated):
 
 
 def test_train_is_handed_the_labels_that_it_was_asked_for(chips, tmp_path, monkeypatch, fails):
-    from keras_landslide.training import _description
+    from keras_landslide.training.fit import _description
 
     handed = []
 
@@ -129,7 +129,7 @@ def test_train_is_handed_the_labels_that_it_was_asked_for(chips, tmp_path, monke
         handed.append((split, _description(settings, split)))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_landslide.training.train", train)
+    monkeypatch.setattr("keras_landslide.training.fit.train", train)
     arguments = ["train", "--data", str(chips), "--out", str(tmp_path / "run")]
     assert "did you mean 'completed'" in fails(*arguments, "--labels", "complete")
     assert "Choose from: original, completed" in fails(*arguments, "--labels", "both")

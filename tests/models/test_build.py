@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from keras_landslide.errors import LandslideError
-from keras_landslide.losses import SegmentationLoss
 from keras_landslide.models import build_model, initialise_from, load_model, save_weights
+from keras_landslide.training.losses import SegmentationLoss
 
 LIGHT = {"backbone": "mobilenet", "input_shape": (64, 64, 3), "backbone_weights": None, "output_stride": 16}
 DESCRIPTION = {"architecture": "pspnet", "backbone": "mobilenet", "classes": 2, "output_stride": 16}

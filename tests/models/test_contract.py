@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_landslide.losses import SegmentationLoss
 from keras_landslide.models import ARCHITECTURES, BACKBONES, DeepLabV3Plus, PSPNet, UNet, build_model, load_model
 from keras_landslide.models.calibration import calibrate_batch_normalization
 from keras_landslide.models.saving import save_weights
+from keras_landslide.training.losses import SegmentationLoss
 
 SIDES = (64, 97)  # the smallest, and an odd one
 CLASSES = 3

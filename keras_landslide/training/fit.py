@@ -9,29 +9,29 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from ..console import progress
+from ..data.dataset import Source
+from ..data.pipeline import batch_samples, evaluation_batches, steps_per_epoch, training_stream
+from ..data.sample import Sample
+from ..data.splits import Split
+from ..errors import LandslideError
+from ..evaluation import evaluate
+from ..files.atomic import write_json
+from ..files.checks import free_folder
+from ..models import build_model, load_model
+from ..models.loading import weights_file
+from ..models.saving import initialise_from, load_weights, read_description
+from ..pictures import learning_curves
+from ..settings import Settings
+from .allocator import keep_freed_memory
 from .callbacks import Bar, EarlyStopping, Phase, Record, StopAtNaN
 from .checkpoint import Checkpoint, restore
 from .compute import Devices, devices, layer_precision, leave_gpus_to_engine, resolved
-from .console import progress
-from .data.dataset import Source
-from .data.pipeline import batch_samples, evaluation_batches, steps_per_epoch, training_stream
-from .data.sample import Sample
-from .data.splits import Split
-from .distribution import Hosts, hosts
-from .errors import LandslideError
-from .evaluation import evaluate
-from .files.atomic import write_json
-from .files.checks import free_folder
+from .hosts import Hosts, hosts
 from .interrupt import ControlC
 from .losses import SegmentationLoss
 from .mean_iou import MeanIoU
-from .memory import keep_freed_memory
-from .models import build_model, load_model
-from .models.loading import weights_file
-from .models.saving import initialise_from, load_weights, read_description
-from .pictures import learning_curves
 from .runs import Run
-from .settings import Settings
 
 AUXILIARY_WEIGHT = 0.4  # of the auxiliary branch's loss, as PSPNet's authors have it (Zhao et al. 2017)
 # A training step in forward passes of the same batch, measured on two cores for PSPNet (MobileNetV2): the backward

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import ops
 
-from .settings import IGNORE_LABEL
+from ..models.layers import PACKAGE
+from ..settings import IGNORE_LABEL
 
 FOCAL_ALPHA = 0.5  # Table 4 says no more than focal_loss = True; 0.5 is what the public code of its family uses
 FOCAL_GAMMA = 2.0
 SMOOTH = 1e-5
-PACKAGE = "keras_landslide"
 
 
 def _identity(values):

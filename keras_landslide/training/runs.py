@@ -7,11 +7,11 @@ from pathlib import Path
 
 import keras
 
+from ..errors import LandslideError
+from ..files.atomic import write_json, write_text
+from ..models.saving import read_description, save_weights
+from ..settings import COMPUTING
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from .errors import LandslideError
-from .files.atomic import write_json, write_text
-from .models.saving import read_description, save_weights
-from .settings import COMPUTING
 
 
 class Run:

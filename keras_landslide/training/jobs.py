@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import training
+from ..data.dataset import Source
+from ..errors import LandslideError
+from ..files.atomic import read_json, write_json
+from ..files.checks import free_folder
+from ..scores import landslide_iou
+from ..settings import Settings
+from . import fit
 from .compute import resolved
-from .data.dataset import Source
-from .distribution import hosts
-from .errors import LandslideError
-from .files.atomic import read_json, write_json
-from .files.checks import free_folder
+from .hosts import hosts
 from .runs import Run
-from .scores import landslide_iou
-from .settings import Settings
 
 SEEDS_FILE = "seeds.json"
 
@@ -127,11 +127,11 @@ def summarised(seeds: Sequence[int], scores: Sequence[dict]) -> dict:
 def _train(settings: Settings, source: Source, out: Path, *, report, **options) -> Run:
     settings = resolved(settings)
     split = source.load(seed=settings.seed, classes=settings.classes, negatives=settings.negatives != 0)
-    negatives = len(training.training_negatives(settings, split)) or "no"
+    negatives = len(fit.training_negatives(settings, split)) or "no"
     report(f"Split {split.title}: {split.counts}; {split.labels} labels, {negatives} negatives.")
     for name, (ours, paper) in settings.departures_from_paper().items():
         report(f"  departs from the paper: {name} {ours} (paper: {paper})")
-    finished = training.train(settings, split, out, source=source, report=report, **options)
+    finished = fit.train(settings, split, out, source=source, report=report, **options)
     scores = read_json(finished.scores)
     landslide = f" (landslide IoU {landslide_iou(scores['confusion']):.4f})" if settings.classes == 2 else ""
     report(

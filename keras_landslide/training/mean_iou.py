@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from .losses import PACKAGE
+from ..models.layers import PACKAGE
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -19,10 +19,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from ..data.sample import Sample
+from ..errors import LandslideError
+from ..settings import Settings
 from .compute import check_batches, on_jax
-from .data.sample import Sample
-from .errors import LandslideError
-from .settings import Settings
 
 # What `keras.distribution.initialize` reads.
 ADDRESSES, PROCESSES, PROCESS = (

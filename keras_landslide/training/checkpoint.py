@@ -12,8 +12,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from .errors import LandslideError
-from .files.atomic import written_beside
+from ..errors import LandslideError
+from ..files.atomic import written_beside
 
 STATE = "state"
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from ..data.sample import Sample
+from ..errors import NotANumber
 from .checkpoint import Checkpoint, model_state
-from .data.sample import Sample
-from .errors import NotANumber
 from .runs import Run
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import keras
 
-from .errors import LandslideError
-from .models.saving import layers_with_weights
-from .settings import ALL, AUTO, Settings, flag
+from ..errors import LandslideError
+from ..models.saving import layers_with_weights
+from ..settings import ALL, AUTO, Settings, flag
 
 # Processor flags under which oneDNN multiplies bfloat16 in hardware; without them it is several times slower.
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
