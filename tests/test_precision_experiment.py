@@ -74,4 +74,4 @@ def test_quick(bijie, tmp_path):
     assert [one["settings"]["precision"] for one in held] == ["float32", "mixed_bfloat16"]
     losses = [[epoch["loss"] for epoch in content[name]["history"]] for name in ("float32", "mixed_bfloat16")]
     assert losses[0] != losses[1]
-    assert all(last < 0.95 * first for first, last in losses)
+    assert all(one[-1] < 0.95 * one[0] for one in losses)
