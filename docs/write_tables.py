@@ -11,7 +11,7 @@ from keras_landslide.errors import exit_code
 from keras_landslide.files.atomic import read_json, write_text
 from keras_landslide.models.costs import row_cost
 from keras_landslide.paper import INPUT_SIZE, PUBLIC_MULTIPLY_ADDS, TABLE_5, VARIANTS
-from keras_landslide.report import TABLE5_HEAD, table5_line
+from keras_landslide.results.tables import TABLE5_HEAD, table5_line
 
 ROOT = Path(__file__).parents[1]
 

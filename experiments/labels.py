@@ -17,7 +17,7 @@ from keras_landslide.data.dataset import load_split
 from keras_landslide.data.labels import with_labels
 from keras_landslide.errors import exit_code
 from keras_landslide.files.atomic import write_json
-from keras_landslide.reproduction import few, paired_parser, paired_settings, parsed, trained_result
+from keras_landslide.results.reproduce import few, paired_parser, paired_settings, parsed, trained_result
 from keras_landslide.scores import landslide_iou, paired_difference
 from keras_landslide.settings import LABELS
 

@@ -18,7 +18,7 @@ from keras_landslide.data.dataset import load_split
 from keras_landslide.data.splits import Split
 from keras_landslide.errors import LandslideError, exit_code
 from keras_landslide.files.atomic import write_json
-from keras_landslide.reproduction import paired_parser, paired_settings, parsed, trained_result
+from keras_landslide.results.reproduce import paired_parser, paired_settings, parsed, trained_result
 from keras_landslide.scores import landslide_iou, paired_difference
 
 

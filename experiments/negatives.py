@@ -23,7 +23,7 @@ from keras_landslide.errors import exit_code
 from keras_landslide.evaluation import FALSE_ALARM, FalseAlarms, false_alarms
 from keras_landslide.files.atomic import write_json
 from keras_landslide.models import load_model
-from keras_landslide.reproduction import few, paired_parser, paired_settings, parsed, trained_result
+from keras_landslide.results.reproduce import few, paired_parser, paired_settings, parsed, trained_result
 from keras_landslide.scores import landslide_iou, paired_difference
 from keras_landslide.settings import ALL
 

@@ -18,7 +18,7 @@ import numpy as np
 from keras_landslide.data.dataset import load_split
 from keras_landslide.errors import exit_code
 from keras_landslide.files.atomic import read_json, write_json
-from keras_landslide.reproduction import few, machine, paired_parser, paired_settings, parsed
+from keras_landslide.results.reproduce import few, machine, paired_parser, paired_settings, parsed
 from keras_landslide.scores import landslide_iou, paired_difference
 from keras_landslide.training.fit import train
 from keras_landslide.training.runs import read_history

@@ -18,7 +18,7 @@ from keras_landslide.data.dataset import load_split
 from keras_landslide.data.voc import VOC_CLASSES
 from keras_landslide.errors import exit_code
 from keras_landslide.paper import row
-from keras_landslide.reproduction import QUICK, few
+from keras_landslide.results.reproduce import QUICK, few
 from keras_landslide.settings import Settings, preset
 from keras_landslide.training.fit import train
 

@@ -7,7 +7,7 @@ Not run in full yet, so the README has no line of it.
     python experiments/table5_deeplabv3plus_mobilenet_v2.py --quick --out runs/quick --results runs/quick
 """
 
-from keras_landslide.reproduction import main
+from keras_landslide.results.reproduce import main
 
 if __name__ == "__main__":
     main("deeplabv3plus_mobilenet_v2", __doc__)

@@ -6,7 +6,7 @@ Writes results/pspnet_mobilenet_v2.json (cost and score stand there and in the R
     python experiments/table5_pspnet_mobilenet_v2.py --quick --out runs/quick --results runs/quick
 """
 
-from keras_landslide.reproduction import main
+from keras_landslide.results.reproduce import main
 
 if __name__ == "__main__":
     main("pspnet_mobilenet_v2", __doc__)

@@ -7,7 +7,7 @@ Not run in full yet, so the README has no line of it.
     python experiments/table5_pspnet_resnet50.py --quick --out runs/quick --results runs/quick
 """
 
-from keras_landslide.reproduction import main
+from keras_landslide.results.reproduce import main
 
 if __name__ == "__main__":
     main("pspnet_resnet50", __doc__)

@@ -119,7 +119,7 @@ def evaluate(options) -> None:
     from .evaluation import evaluate_labellings, false_alarms
     from .models import load_model
     from .paper import ROWS
-    from .report import report_lines
+    from .results.report import report_lines
 
     model = load_model(options.weights)
     _warn_of_training_images(samples, data["trained_on"], "images")
@@ -172,7 +172,7 @@ def predict(options) -> None:
     images = find_images(options.images)
     description, size = _described(options)
     from .console import progress
-    from .evaluation import class_names
+    from .data.classes import class_names
     from .models import load_model
     from .prediction.images import predict
 
@@ -279,10 +279,10 @@ def models(options) -> None:
         free_folder(options.plot, overwrite=options.overwrite)
     _load_tensorflow()
     from .console import progress
-    from .diagrams import draw_model, figure_name
     from .models import ARCHITECTURES, BACKBONES
     from .models.costs import catalogue
     from .paper import ROWS, TABLE_5
+    from .results.diagrams import draw_model, figure_name
 
     pairs = [(architecture, backbone) for architecture in ARCHITECTURES for backbone in BACKBONES]
     drawn = {row.name for row in TABLE_5} if options.plot else set()

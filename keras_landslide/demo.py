@@ -24,7 +24,7 @@ from .models.calibration import calibrate_batch_normalization
 from .models.loading import load_model
 from .pictures import comparison_figure, overlay
 from .prediction.predictor import classes_at_native_size, native_probabilities
-from .report import report_lines
+from .results.report import report_lines
 from .scores import confusion_matrix, landslide_iou
 from .settings import Settings, preset
 from .training.fit import train

@@ -6,23 +6,12 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from .data.classes import class_names
 from .data.sample import Sample
-from .data.voc import VOC_CLASSES
 from .prediction.predictor import classes_at_native_size, native_probabilities
 from .scores import class_scores, confusion_matrix, mean_scores
 
-CLASS_NAMES = ("background", "landslide")
 FALSE_ALARM = 0.01  # an image without landslide counts as a false alarm when more than this share of it is marked
-
-
-def class_names(classes: int) -> tuple[str, ...]:
-    """What the classes are called in reports: 2 are background and landslide, 21 those of VOC, others have numbers.
-
-    >>> class_names(3)
-    ('background', 'class_1', 'class_2')
-    """
-    known = {len(names): names for names in (CLASS_NAMES, VOC_CLASSES)}
-    return known.get(classes) or ("background", *(f"class_{number}" for number in range(1, classes)))
 
 
 @dataclass(frozen=True)

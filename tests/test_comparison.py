@@ -7,7 +7,8 @@ import pytest
 
 from keras_landslide.errors import LandslideError
 from keras_landslide.paper import row
-from keras_landslide.report import report_lines, table5_line
+from keras_landslide.results.report import report_lines
+from keras_landslide.results.tables import table5_line
 from keras_landslide.scores import interval, landslide_iou, mean_iou, paired_difference
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from keras_landslide.cli import main
-from keras_landslide.diagrams import POSITIONS, blocks, draw_model
 from keras_landslide.models import build_model
 from keras_landslide.paper import TABLE_5
+from keras_landslide.results.diagrams import POSITIONS, blocks, draw_model
 
 
 def found(architecture: str, backbone: str, side: int = 64, **options) -> dict:

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_landslide.data.classes import class_names
 from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.sample import Sample
 from keras_landslide.data.voc import VOC_CLASSES
-from keras_landslide.evaluation import Evaluation, FalseAlarms, class_names, evaluate, false_alarms
+from keras_landslide.evaluation import Evaluation, FalseAlarms, evaluate, false_alarms
 from keras_landslide.files.images import write_image
-from keras_landslide.report import negatives_line, report_lines
+from keras_landslide.results.report import negatives_line, report_lines
 from tests.prediction.test_prediction import ByRule, picture, red, red_above_on_the_left, red_around
 
 AGREED = ["images", "labels", "split", "subset", "confusion", "miou", "mean_recall", "mean_precision"]

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_landslide import reproduction
 from keras_landslide.cli import main
 from keras_landslide.errors import LandslideError
+from keras_landslide.results import reproduce
 from keras_landslide.settings import preset
 
 ROOT = Path(__file__).parents[1]
@@ -93,11 +93,11 @@ def test_figure_5_shows_image_label_and_what_predict_marks(tiny_run, scenes, tmp
 
 
 def test_paired_trainings_freeze_the_first_tenth():
-    options = reproduction.paired_parser("pair", "")
-    settings = reproduction.paired_settings(options.parse_args(["--epochs", "30", "--image-size", "96"]))
+    options = reproduce.paired_parser("pair", "")
+    settings = reproduce.paired_settings(options.parse_args(["--epochs", "30", "--image-size", "96"]))
     assert (settings.frozen_epochs, settings.unfrozen_epochs, settings.image_size) == (3, 27, 96)
-    assert reproduction.paired_settings(options.parse_args(["--epochs", "2"])).frozen_epochs == 1
-    whole = reproduction.paired_parser("pair", "", epochs=None, image_size=None).parse_args([])
-    assert reproduction.paired_settings(whole) == preset("cpu")
+    assert reproduce.paired_settings(options.parse_args(["--epochs", "2"])).frozen_epochs == 1
+    whole = reproduce.paired_parser("pair", "", epochs=None, image_size=None).parse_args([])
+    assert reproduce.paired_settings(whole) == preset("cpu")
     with pytest.raises(LandslideError, match="--epochs 1 is not possible; give 2 or more"):
-        reproduction.paired_settings(options.parse_args(["--epochs", "1"]))
+        reproduce.paired_settings(options.parse_args(["--epochs", "1"]))

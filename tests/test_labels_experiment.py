@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from keras_landslide import reproduction
 from keras_landslide.data.sample import Sample
 from keras_landslide.data.splits import Split
 from keras_landslide.errors import LandslideError
+from keras_landslide.results import reproduce
 from keras_landslide.settings import Settings
 from keras_landslide.training import runs
 from tests.test_experiments import ROOT, loaded, run, same_numbers
@@ -71,13 +71,13 @@ def test_a_finished_run_on_other_labels_is_not_taken_for_this_one(tmp_path, monk
     monkeypatch.setattr(reproduction, "result", lambda folder, *splits: [split.labels for split in splits])
     subsets = {"train": [sample], "val": [sample]}
     original, completed = (Split("mine", subsets, {}, labels=name) for name in ("original", "completed"))
-    assert reproduction.trained_result(settings, original, tmp_path) == ["original"]
-    assert reproduction.trained_result(settings, original, tmp_path, [original, completed]) == [
+    assert reproduce.trained_result(settings, original, tmp_path) == ["original"]
+    assert reproduce.trained_result(settings, original, tmp_path, [original, completed]) == [
         "original",
         "completed",
     ]
     with pytest.raises(LandslideError, match="a run with other labels"):
-        reproduction.trained_result(settings, completed, tmp_path)
+        reproduce.trained_result(settings, completed, tmp_path)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 from keras_landslide.cli import main
 from keras_landslide.data.splits import bijie_table
 from keras_landslide.paper import ROWS, row
-from keras_landslide.report import table5_line
+from keras_landslide.results.tables import table5_line
 from keras_landslide.scores import class_scores, interval, landslide_iou, mean_iou, mean_scores
 
 ROOT = Path(__file__).parents[1]

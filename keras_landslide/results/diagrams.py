@@ -10,9 +10,9 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from .models.backbones import backbone_named
-from .models.layers import AdaptiveAveragePooling, ResizeTo
-from .pictures import save_figure, subplots
+from ..models.backbones import backbone_named
+from ..models.layers import AdaptiveAveragePooling, ResizeTo
+from ..pictures import save_figure, subplots
 
 # Which layers stand in one block, by architecture; a layer that no pattern knows is a block of its own.
 BLOCKS = {

@@ -10,20 +10,20 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from .console import progress
-from .data.dataset import load_split
-from .data.sample import Sample
-from .data.splits import Split
-from .errors import LandslideError, exit_code
-from .evaluation import evaluate_labellings
-from .files.atomic import read_json, write_json
-from .models import load_model, read_description
-from .paper import Row
-from .paper import row as row_named
+from ..console import progress
+from ..data.dataset import load_split
+from ..data.sample import Sample
+from ..data.splits import Split
+from ..errors import LandslideError, exit_code
+from ..evaluation import evaluate_labellings
+from ..files.atomic import read_json, write_json
+from ..models import load_model, read_description
+from ..paper import Row
+from ..paper import row as row_named
+from ..settings import Settings, preset
+from ..training.fit import train
+from ..training.runs import read_history
 from .report import report_lines
-from .settings import Settings, preset
-from .training.fit import train
-from .training.runs import read_history
 
 # The same few images as they are, often enough that the loss falls.
 QUICK = {
