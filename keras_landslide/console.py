@@ -1,5 +1,8 @@
 """What a person at the screen sees of long work."""
 
+import contextlib
+import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,3 +17,30 @@ def progress(length: int, description: str, unit: str = "image", done: int = 0) 
     from tqdm import tqdm
 
     return tqdm(total=length, desc=description, unit=unit, initial=done, leave=False, dynamic_ncols=True, disable=None)
+
+
+def say(line: str) -> None:
+    """Print above a bar, if one is there."""
+    from tqdm import tqdm
+
+    tqdm.write(line)
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow without its notices about what the machine lacks."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with standard_error_closed():
+        import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def standard_error_closed() -> Iterator[None]:
+    """TensorFlow's C++ side writes to the file descriptor before its log level counts."""
+    saved = os.dup(2)
+    with open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

@@ -42,7 +42,15 @@ def trained(engine: str, scenes, initial, *more) -> list[dict]:
     """The history of a run on `engine`."""
     out = initial.parent / "-".join([engine, *more])
     files = ["--data", str(scenes), "--init-weights", str(initial), "--out", str(out)]
-    command = [sys.executable, "-c", "from keras_landslide.cli import run; run()", "train", *files, *ARGUMENTS, *more]
+    command = [
+        sys.executable,
+        "-c",
+        "from keras_landslide.cli import run; run()",
+        "train",
+        *files,
+        *ARGUMENTS,
+        *more,
+    ]
     done = subprocess.run(command, env=environment(engine), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return read_history(out)

@@ -68,7 +68,7 @@ def test_a_finished_run_on_other_labels_is_not_taken_for_this_one(tmp_path, monk
     data = {"labels": "original", "trained_on": ["a"]}
     settings = Settings()
     monkeypatch.setattr(runs, "read_description", lambda path: {"settings": settings.to_json(), "data": data})
-    monkeypatch.setattr(reproduction, "result", lambda folder, *splits: [split.labels for split in splits])
+    monkeypatch.setattr(reproduce, "result", lambda folder, *splits: [split.labels for split in splits])
     subsets = {"train": [sample], "val": [sample]}
     original, completed = (Split("mine", subsets, {}, labels=name) for name in ("original", "completed"))
     assert reproduce.trained_result(settings, original, tmp_path) == ["original"]

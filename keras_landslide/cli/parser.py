@@ -2,15 +2,15 @@
 
 import argparse
 import dataclasses
+import importlib
 import logging
 import os
 import sys
 from collections.abc import Sequence
 
-from . import commands
-from .errors import LandslideError, exit_code
-from .paper import INPUT_SIZE
-from .settings import AUGMENTATIONS, MAX_SEED, PRESETS, Settings, flag
+from ..errors import LandslideError, exit_code
+from ..paper import INPUT_SIZE
+from ..settings import AUGMENTATIONS, MAX_SEED, PRESETS, Settings, flag
 
 BIJIE_SPLIT_NAMES = "paper510, random510, bijie770 or county_split"
 SPLIT_NAMES = f"auto (the folder's own lists if it is in VOC's form), voc, {BIJIE_SPLIT_NAMES}"
@@ -73,13 +73,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def call() -> None:
         options = _parser().parse_args(arguments)
-        options.command(options)
+        getattr(importlib.import_module(f".{options.command}", __package__), options.command)(options)
 
     return exit_code(call)
 
 
 def _parser() -> argparse.ArgumentParser:
-    from . import __version__
+    from .. import __version__
 
     parser = _Parser(
         prog="keras-landslide",
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add(parsers, name: str, text: str) -> argparse.ArgumentParser:
-    """A parser for the function `name` of `commands.py`."""
+    """A parser for the function `name` of the file `name` beside this, which is read when the command is given."""
     parser = parsers.add_parser(
         name,
         help=text,
@@ -108,7 +108,7 @@ def _add(parsers, name: str, text: str) -> argparse.ArgumentParser:
         epilog=f"examples:\n{EXAMPLES[name]}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(command=getattr(commands, name))
+    parser.set_defaults(command=name)
     return parser
 
 

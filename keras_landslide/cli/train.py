@@ -1,0 +1,81 @@
+"""`train`: a new run, one for each of several seeds, or the rest of either."""
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+
+from ..console import load_tensorflow, say
+from ..errors import LandslideError
+from ..settings import COMPUTING, LABELS, Settings, flag, preset
+from ..training.allocator import keep_freed_memory
+from .common import check_labels
+
+
+def train(options) -> None:
+    if options.resume:
+        _check_nothing_else(options)
+    elif not (options.data and options.out):
+        missing = ", ".join(name for name in ("--data", "--out") if not getattr(options, name[2:]))
+        raise LandslideError(f"the following arguments are required: {missing} (see keras-landslide train --help)")
+    else:
+        check_labels(options.labels, LABELS)
+    if options.tensorboard and not importlib.util.find_spec("tensorboard"):
+        raise LandslideError("--tensorboard needs TensorBoard, which is not installed: pip install tensorboard.")
+    settings, seeds = (None, ()) if options.resume else (_settings(options), _seeds(options))
+    keep_freed_memory()
+    load_tensorflow()
+    from ..data.dataset import Source
+    from ..training.jobs import Job, do_job
+
+    if options.resume:
+        job = _resumed_job(options)
+    else:
+        source = Source(options.data, options.split, options.fold, options.labels)
+        job = Job(settings, source, Path(options.out), seeds)
+    how = {"overwrite": options.overwrite, "tensorboard": options.tensorboard, "report": say}
+    do_job(job, resume=bool(options.resume), **how)
+
+
+def _resumed_job(options):
+    from ..training.jobs import read_job
+
+    job = read_job(options.resume)
+    others = {name: getattr(options, name) for name in COMPUTING if getattr(options, name) is not None}
+    source = dataclasses.replace(job.source, folder=options.data or job.source.folder)
+    return dataclasses.replace(job, settings=dataclasses.replace(job.settings, **others), source=source)
+
+
+_OF_A_NEW_RUN = (("split", "auto"), ("preset", "paper"), ("labels", "original"), ("overwrite", False))
+
+
+def _check_nothing_else(options) -> None:
+    """A run is resumed as it was started; where the data is now and how the machine computes may be told anew."""
+    names = [field.name for field in dataclasses.fields(Settings) if field.name not in COMPUTING]
+    given = [name for name in (*names, "out", "experiment", "fold", "seeds") if getattr(options, name) is not None]
+    given += [name for name, default in _OF_A_NEW_RUN if getattr(options, name) != default]
+    if given:
+        raise LandslideError(
+            f"--resume goes on as {options.resume} was started; leave out {', '.join(map(flag, given))}."
+        )
+
+
+def _seeds(options) -> tuple[int, ...]:
+    seeds = tuple(options.seeds or ())
+    if seeds and (len(set(seeds)) < 2 or len(set(seeds)) < len(seeds) or min(seeds) < 0):
+        raise LandslideError(f"--seeds {' '.join(map(str, seeds))} is not possible; give two or more different ones.")
+    if seeds and options.seed is not None:
+        raise LandslideError("Give --seed or --seeds, not both.")
+    return seeds
+
+
+def _settings(options) -> Settings:
+    from ..paper import row
+
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(Settings)}
+    given = {name: value for name, value in given.items() if value is not None}
+    if "class_weights" in given:
+        given["class_weights"] = tuple(given["class_weights"])
+    if options.experiment:
+        chosen = row(options.experiment)
+        given = {"architecture": chosen.architecture, "backbone": chosen.backbone, **given}
+    return preset(options.preset, **given)
