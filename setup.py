@@ -43,6 +43,7 @@ setup(
         # every ruff formats a little differently
         "test": [
             "filelock>=3",
+            "import-linter>=2.6",  # the first with a contract against circles
             "pytest>=8",
             "pytest-cov>=5",
             "pytest-xdist>=3.6",
