@@ -48,7 +48,7 @@ def test_the_wheel_has_every_module_the_splits_and_the_weights(wheel, tmp_path):
         "keras_landslide/data/bijie_negatives.csv",
         "keras_landslide/weights/README.md",
     } <= inside
-    code = "from keras_landslide.models.saving import shipped_weights; print(shipped_weights('shipped').read_bytes())"
+    code = "from keras_landslide.models.loading import shipped_weights; print(shipped_weights('shipped').read_bytes())"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout.strip() == "b'weights'", done.stderr
 

@@ -46,8 +46,8 @@ CHANGED = Settings(
     unfrozen_epochs=4,
     frozen_learning_rate=0.03,
     unfrozen_learning_rate=0.004,
-    frozen_batch_size=5,
-    unfrozen_batch_size=3,
+    frozen_batch_size=6,
+    unfrozen_batch_size=4,
     learning_rate_schedule="cosine",
     dice=False,
     class_weights=(1.0, 2.0, 7.0),
@@ -313,7 +313,7 @@ def batch_sizes(phase: int):
 
 RATES = {
     "base": [0.01] + [0.002] * 2,
-    "changed": cosine(0.03, 4, 2) + cosine(0.004, 7, 4)[:3],  # 20 samples: 4 batches of 5, 7 of 3
+    "changed": cosine(0.03, 4, 2) + cosine(0.004, 5, 4)[:3],  # 20 samples: 4 batches of 6, 5 of 4
 }
 # What is looked at for each setting, and what must be there for its value in each training.
 TABLE = {
@@ -340,8 +340,8 @@ TABLE = {
     ),
     "frozen_learning_rate": (learning_rates, RATES),
     "unfrozen_learning_rate": (learning_rates, RATES),
-    "frozen_batch_size": (batch_sizes(0), {"base": {4}, "changed": {5}}),
-    "unfrozen_batch_size": (batch_sizes(1), {"base": {2}, "changed": {3}}),
+    "frozen_batch_size": (batch_sizes(0), {"base": {4}, "changed": {6}}),
+    "unfrozen_batch_size": (batch_sizes(1), {"base": {2}, "changed": {4}}),
     "learning_rate_schedule": (learning_rates, RATES),
     "focal": (loss, LOSSES),
     "dice": (loss, LOSSES),
@@ -350,7 +350,7 @@ TABLE = {
     "early_stopping": (lambda seen: [len(fit.weights_after) for fit in seen.fits], {"base": [1, 2], "others": [1, 3]}),
     "patience": (lambda seen: [len(fit.weights_after) for fit in seen.fits], {"base": [1, 2], "changed": [2, 3]}),
     "augmentation": (shown, to_be_shown),
-    "samples_per_epoch": (of_fits("steps"), {"base": [3, 6], "changed": [4, 7]}),
+    "samples_per_epoch": (of_fits("steps"), {"base": [3, 6], "changed": [4, 5]}),
     "negatives": (lambda seen: len(seen.description["data"]["negatives"]), {"base": 0, "others": 3}),
     "sampling": (shown, to_be_shown),
     "num_workers": (

@@ -39,10 +39,10 @@ def whole(split, made_once) -> Path:
     """A run that nothing stopped, with the steps of each phase's optimizer in `optimizer_steps.json`; for reading."""
 
     def make(out: Path) -> None:
-        fit, steps = keras.Model.fit, []
+        usual, steps = keras.Model.fit, []
 
         def counted(model, *arguments, **options):
-            fit(model, *arguments, **options)
+            usual(model, *arguments, **options)
             steps.append(int(model.optimizer.iterations))
 
         with small_network(), pytest.MonkeyPatch.context() as patch:
