@@ -53,7 +53,7 @@ CHANGED = Settings(
     class_weights=(1.0, 2.0, 7.0),
     patience=2,
     augmentation="strong",
-    samples_per_epoch=20,
+    samples_per_epoch=28,
     num_workers=3,
     batch_normalization_momentum=0.7,
     aux_branch=True,
@@ -313,7 +313,7 @@ def batch_sizes(phase: int):
 
 RATES = {
     "base": [0.01] + [0.002] * 2,
-    "changed": cosine(0.03, 4, 2) + cosine(0.004, 5, 4)[:3],  # 20 samples: 4 batches of 6, 5 of 4
+    "changed": cosine(0.03, 5, 2) + cosine(0.004, 7, 4)[:3],  # 28 samples: 5 batches of 6, 7 of 4
 }
 # What is looked at for each setting, and what must be there for its value in each training.
 TABLE = {
@@ -350,7 +350,7 @@ TABLE = {
     "early_stopping": (lambda seen: [len(fit.weights_after) for fit in seen.fits], {"base": [1, 2], "others": [1, 3]}),
     "patience": (lambda seen: [len(fit.weights_after) for fit in seen.fits], {"base": [1, 2], "changed": [2, 3]}),
     "augmentation": (shown, to_be_shown),
-    "samples_per_epoch": (of_fits("steps"), {"base": [3, 6], "changed": [4, 5]}),
+    "samples_per_epoch": (of_fits("steps"), {"base": [3, 6], "changed": [5, 7]}),
     "negatives": (lambda seen: len(seen.description["data"]["negatives"]), {"base": 0, "others": 3}),
     "sampling": (shown, to_be_shown),
     "num_workers": (
