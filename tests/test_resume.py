@@ -22,7 +22,7 @@ LONG += ["--learning-rate-schedule", "cosine"]
 PROGRAM = """
 import os, shutil, signal, sys
 import keras
-from keras_landslide import training
+from keras_landslide.training import fit
 from keras_landslide.cli import main
 from keras_landslide.training.runs import Run
 
@@ -34,8 +34,8 @@ class Killer(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 KILLED_AT = tuple(map(int, sys.argv[1].split(",")))
-usual = training._Fit._callbacks
-training._Fit._callbacks = lambda self, *arguments: [*usual(self, *arguments), Killer()]
+usual = fit._Fit._callbacks
+fit._Fit._callbacks = lambda self, *arguments: [*usual(self, *arguments), Killer()]
 Run.finish = lambda self: shutil.move(self.checkpoint, self.folder / "kept.npz")
 sys.exit(main(sys.argv[2:]))
 """
