@@ -6,7 +6,15 @@ import tempfile
 
 import pytest
 
-from keras_landslide.files.atomic import folder_written_beside, json_text, write_json, written_beside
+from keras_landslide.errors import LandslideError
+from keras_landslide.files.atomic import (
+    folder_written_beside,
+    json_text,
+    read_json,
+    write_json,
+    write_text,
+    written_beside,
+)
 
 
 def test_a_writer_that_fails_leaves_what_was_there(tmp_path):
@@ -63,3 +71,23 @@ def test_json_reads_back(tmp_path):
     write_json(tmp_path / "x.json", content)
     assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8")) == content
     assert max(map(len, json_text(content).splitlines())) < 120
+
+
+def test_json_that_is_missing_or_damaged_is_named(tmp_path):
+    with pytest.raises(LandslideError, match=r"missing\.json: cannot be read \(No such file or directory\)"):
+        read_json(tmp_path / "missing.json")
+    (tmp_path / "damaged.json").write_text('{"miou": 0.')
+    with pytest.raises(LandslideError, match=r"damaged\.json: is not valid JSON"):
+        read_json(tmp_path / "damaged.json")
+
+
+def test_a_place_that_is_no_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(LandslideError, match=r"file.text: cannot be written \(.*\); choose another place"):
+        write_text(tmp_path / "file" / "text", "ours")
+    with (
+        pytest.raises(LandslideError, match=r"file.folder: cannot be written \(.*\); choose another place"),
+        folder_written_beside(tmp_path / "file" / "folder"),
+    ):
+        pytest.fail("there is nowhere to write to")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() == "mine"

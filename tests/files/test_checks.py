@@ -3,7 +3,7 @@
 import pytest
 
 from keras_landslide.errors import LandslideError
-from keras_landslide.files.checks import free_folder
+from keras_landslide.files.checks import check_image_path, free_folder
 
 
 def test_a_free_folder_is_only_checked(tmp_path):
@@ -15,3 +15,13 @@ def test_a_free_folder_is_only_checked(tmp_path):
     with pytest.raises(LandslideError, match="--overwrite"):
         free_folder(tmp_path)
     free_folder(tmp_path, overwrite=True)
+
+
+def test_a_folder_and_a_name_of_no_image_are_no_places_for_a_picture(tmp_path):
+    with pytest.raises(LandslideError, match=r"map\.txt: is no image; give a name that ends in one of \.png, "):
+        check_image_path(tmp_path / "map.txt")
+    (tmp_path / "map.png").mkdir()
+    with pytest.raises(LandslideError, match=r"map\.png: is a folder; give the name of a file"):
+        check_image_path(tmp_path / "map.png")
+    check_image_path(tmp_path / "new" / "map.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["map.png"]
