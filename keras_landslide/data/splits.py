@@ -13,13 +13,9 @@ from .sample import SUBSETS, Sample
 
 BIJIE_SPLITS = ("paper510", "random510", "bijie770", "county_split")
 SPLITS = ("auto", "voc", *BIJIE_SPLITS)
-
-
 # The paper's proportions: 10 % test, and of the other 90 % a tenth for validation.
 AUTO_SHARES = {"train": 0.81, "val": 0.09, "test": 0.10}
 LEAST_FOLDS = 3  # one part tests, one validates, one trains
-
-
 # Those of the negatives of Bijie that have a role: 200, 30 and 70 of 300.
 NEGATIVE_SHARES = {"train": 20 / 30, "val": 3 / 30, "test": 7 / 30}
 

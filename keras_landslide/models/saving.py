@@ -21,10 +21,7 @@ DESCRIPTION = "keras_landslide"
 WEIGHTS_SUFFIX = ".weights.h5"
 HEADS = ("head", "auxiliary_head")  # the layers whose shape follows the number of classes
 MISFITS_SHOWN = 5
-
-
 HDF5_OVERHEAD = 2_000_000  # bytes of names and tables, generously: they are 0.5 MB for the deepest of the networks
-
 
 log = logging.getLogger("keras_landslide")
 

@@ -15,8 +15,6 @@ SOFT_VALUES = 4  # at least so many different values,
 SOFT_RANGE = 64  # the two classes so far from each other,
 SOFT_MIDDLE = 0.25  # at most this share of the pixels half-way between (or in colour, as far from both),
 SOFT_EDGE = 4  # and those no further than so many pixels from where one class meets the other
-
-
 NEAR = 32  # to black or white, in every channel: what a lossy file makes of them
 
 

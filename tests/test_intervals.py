@@ -1,4 +1,4 @@
-"""Intervals and tables."""
+"""Intervals, and the report and the table that print them."""
 
 import itertools
 
