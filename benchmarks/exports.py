@@ -21,7 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from keras_landslide.data.synthetic import mountain_scene
-from keras_landslide.models import build_model, load_model, save_weights
+from keras_landslide.models import Description, build_model, load_model, read_weights, save_weights
 from keras_landslide.models.calibration import calibrate_batch_normalization
 from keras_landslide.paper import INPUT_SIZE, TABLE_5, Row, row
 from keras_landslide.runtimes.export import FORMATS, export_model
@@ -32,8 +32,7 @@ def save_row(chosen: Row, image: np.ndarray, path: Path) -> None:
     """Write a weights file of the row, at the paper's output stride, whose answers on `image` vary."""
     model = build_model(chosen.architecture, chosen.backbone, input_shape=(None, None, 3), backbone_weights=None)
     calibrate_batch_normalization(model, [image[np.newaxis]])
-    description = {"architecture": chosen.architecture, "backbone": chosen.backbone, "classes": 2, "output_stride": 8}
-    save_weights(model, path, {**description, "prediction_size": image.shape[0]})
+    save_weights(model, path, Description(chosen.architecture, chosen.backbone, prediction_size=image.shape[0]))
 
 
 def median_seconds(calls: list[Callable[[], object]], rounds: int) -> list[float]:
@@ -66,7 +65,7 @@ def main() -> None:
             save_row(row(name), image, weights)
             model = load_model(weights, input_shape=image.shape)
             for format_name in options.formats:
-                made = export_model(weights, format_name, Path(folder) / format_name, images=[image])
+                made = export_model(read_weights(weights), format_name, Path(folder) / format_name, images=[image])
                 run = FORMATS[format_name].load(made.model)
                 ours, keras_seconds = median_seconds(
                     [lambda run=run: run(batch), lambda model=model: model.predict_on_batch(batch)], options.rounds

@@ -50,8 +50,8 @@ def peak_of_training(folder: Path, steps: int) -> int:
     from keras_landslide.data.dataset import load_split
     from keras_landslide.data.pipeline import steps_per_epoch, training_stream
     from keras_landslide.training.allocator import keep_freed_memory
-    from keras_landslide.training.fit import new_model
     from keras_landslide.training.losses import SegmentationLoss
+    from keras_landslide.training.plan import new_model
 
     keep_freed_memory()
     samples, batch = load_split(folder, "auto").subset("train"), SETTINGS.unfrozen_batch_size
@@ -60,7 +60,7 @@ def peak_of_training(folder: Path, steps: int) -> int:
     )
     for _ in stream.take(steps_per_epoch(samples, batch)):
         pass
-    model = new_model(SETTINGS)
+    model, _ = new_model(SETTINGS, None)
     model.compile(keras.optimizers.Adam(1e-4), SegmentationLoss(), jit_compile=False)
     model.fit(stream, steps_per_epoch=steps, verbose=0)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kilobytes on Linux

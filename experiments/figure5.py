@@ -13,10 +13,10 @@ from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.sample import Sample
 from keras_landslide.data.splits import split_samples
 from keras_landslide.errors import LandslideError, exit_code
-from keras_landslide.models import load_model, read_description
+from keras_landslide.models import load_model
 from keras_landslide.paper import ROWS
 from keras_landslide.pictures import comparison_figure
-from keras_landslide.prediction.predictor import classes_at_native_size, native_probabilities
+from keras_landslide.prediction.predictor import Predictor
 
 
 def main() -> None:
@@ -33,24 +33,19 @@ def main() -> None:
 
 def draw(options: argparse.Namespace) -> None:
     """Predict every chosen image with every file and write the figure."""
-    columns = [_title(path) for path in options.weights]
     samples = _chosen(options)
     images = [sample.read() for sample in samples]
     rows = [[image, truth == 1] for image, truth in images]
+    columns = []
     for path in options.weights:
-        size = read_description(path)["prediction_size"]
-        predicted = native_probabilities(load_model(path), (image for image, _ in images), size)
-        for row, probabilities in zip(rows, predicted, strict=True):
-            row.append(classes_at_native_size(probabilities) == 1)
+        model = load_model(path)
+        columns.append(ROWS[model.name].title if model.name in ROWS else model.name)
+        predictor = Predictor.of(model)
+        for row, (image, _) in zip(rows, images, strict=True):
+            row.append(predictor.classes(image) == 1)
     named = [(sample.name, row) for sample, row in zip(samples, rows, strict=True)]
     comparison_figure(named, ["image", "label", *columns], options.out)
     print(f"Figure: {options.out}")
-
-
-def _title(path: str) -> str:
-    description = read_description(path)
-    name = f"{description['architecture']}_{description['backbone']}"
-    return ROWS[name].title if name in ROWS else name
 
 
 def _chosen(options: argparse.Namespace) -> list[Sample]:

@@ -10,16 +10,16 @@ part add to the masks. Writes results/labels.json (cost and scores stand there) 
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from keras_landslide.console import progress
 from keras_landslide.data.dataset import load_split
 from keras_landslide.data.labels import with_labels
 from keras_landslide.errors import exit_code
-from keras_landslide.files.atomic import write_json
-from keras_landslide.results.reproduce import few, paired_parser, paired_settings, parsed, trained_result
-from keras_landslide.scores import landslide_iou, paired_difference
+from keras_landslide.results.paired import Pair
+from keras_landslide.results.reproduce import few, paired_parser, paired_settings, parsed, trained_result, write_result
+from keras_landslide.scores import landslide_iou
 from keras_landslide.settings import LABELS
+
+PAIR = Pair(("trained_on_original", "trained_on_completed"), LABELS)
 
 
 def main(arguments=None) -> None:
@@ -43,41 +43,21 @@ def run(options) -> None:
         for labelled in splits
     }
     content = {"split": split.name, "share_ground": completed, "landslide_iou": compared(trained), **trained}
-    print("\n".join(table(content["landslide_iou"])))
-    path = Path(options.results) / "labels.json"
-    write_json(path, content)
-    print(f"Result: {path}")
+    scored = {name.replace("_", " ") + " labels": line for name, line in content["landslide_iou"].items()}
+    print("\n".join(PAIR.table(scored, "landslide IoU, trained on")))
+    write_result(options, "labels", content)
 
 
 def compared(trained: dict[str, dict]) -> dict[str, dict]:
-    """Landslide IoU of both trainings and their paired difference, for each kind of labels that they are scored on.
+    """Both trainings by landslide IoU (`Pair.line`), for each kind of labels that they are scored on.
 
     `trained` has the results of both, original first, with the scores on completed labels under `completed`.
     """
     lines = {}
     for labels in LABELS:
-        scored = [result if labels == LABELS[0] else result[labels] for result in trained.values()]
-        original, completed = (one["per_image"] for one in scored)
-        difference, interval = paired_difference(original, completed, scored[0]["groups"], landslide_iou)
-        ious = {name: landslide_iou(np.array(one["confusion"])) for name, one in zip(trained, scored, strict=True)}
-        lines[f"scored_on_{labels}"] = {**ious, "difference": difference, "interval": interval}
+        one, other = (trained[name] if labels == LABELS[0] else trained[name][labels] for name in PAIR.names)
+        lines[f"scored_on_{labels}"] = PAIR.line(one["per_image"], other["per_image"], one["groups"], landslide_iou)
     return lines
-
-
-def table(lines: dict[str, dict]) -> list[str]:
-    """The comparison as lines of text, in per cent."""
-    text = [
-        "",
-        f"{'landslide IoU (%), trained on':32}{'original':>10}{'completed':>11}{'difference':>12}   95 % interval",
-    ]
-    for scored, line in lines.items():
-        ious = [100 * line[f"trained_on_{labels}"] for labels in LABELS]
-        low, high = (100 * end for end in line["interval"])
-        text.append(
-            f"{scored.replace('_', ' ') + ' labels':32}{ious[0]:10.1f}{ious[1]:11.1f}"
-            f"{100 * line['difference']:+12.1f}   {low:+.1f} to {high:+.1f}"
-        )
-    return [*text, ""]
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ import numpy as np
 from keras_landslide.data.dataset import load_split
 from keras_landslide.data.splits import Split
 from keras_landslide.errors import LandslideError, exit_code
-from keras_landslide.files.atomic import write_json
-from keras_landslide.results.reproduce import paired_parser, paired_settings, parsed, trained_result
-from keras_landslide.scores import landslide_iou, paired_difference
+from keras_landslide.results.paired import Pair
+from keras_landslide.results.reproduce import paired_parser, paired_settings, parsed, trained_result, write_result
+from keras_landslide.scores import landslide_iou
+
+PAIR = Pair(("without_overlaps", "with_overlaps"), ("without", "with"))
 
 
 def main(arguments=None) -> None:
@@ -44,10 +46,9 @@ def run(options) -> None:
         "with_overlaps": with_overlaps,
         "without_overlaps": without_overlaps,
     }
-    print("\n".join(table(content["landslide_iou"])))
-    path = Path(options.results) / "leakage.json"
-    write_json(path, content)
-    print(f"Result: {path}")
+    shown = {f"test images, {part}": line for part, line in content["landslide_iou"].items()}
+    print("\n".join(PAIR.table(shown)))
+    write_result(options, "leakage", content)
 
 
 def trainings(split: Split, *, seed: int) -> tuple[Split, Split]:
@@ -82,7 +83,7 @@ def trainings(split: Split, *, seed: int) -> tuple[Split, Split]:
 
 
 def compared(leaking: Split, with_overlaps: dict, without_overlaps: dict) -> dict[str, dict]:
-    """Landslide IoU of both trainings and their difference, for test images by whether training showed their ground.
+    """Both trainings by landslide IoU (`Pair.line`), for test images by whether training showed their ground.
 
     `with_overlaps` and `without_overlaps` are confusion matrices by image name.
     """
@@ -94,32 +95,13 @@ def compared(leaking: Split, with_overlaps: dict, without_overlaps: dict) -> dic
         "others": [sample.name for sample in tested if sample.group not in trained],
         "all": [sample.name for sample in tested],
     }
-    lines = {}
-    for part, names in parts.items():
-        if not names:
-            continue
-        clean, leaky = ({name: matrices[name] for name in names} for matrices in (without_overlaps, with_overlaps))
-        gain, interval = paired_difference(clean, leaky, groups, landslide_iou)
-        lines[part] = {
-            "images": len(names),
-            "with_overlaps": landslide_iou(np.sum(list(leaky.values()), axis=0)),
-            "without_overlaps": landslide_iou(np.sum(list(clean.values()), axis=0)),
-            "difference": gain,
-            "interval": interval,
-        }
-    return lines
-
-
-def table(lines: dict[str, dict]) -> list[str]:
-    """The comparison as lines of text, in per cent."""
-    text = ["", f"{'landslide IoU (%)':24}{'images':>8}{'with':>8}{'without':>9}{'difference':>12}   95 % interval"]
-    for part, line in lines.items():
-        low, high = (100 * end for end in line["interval"])
-        text.append(
-            f"{'test images, ' + part:24}{line['images']:8d}{100 * line['with_overlaps']:8.1f}"
-            f"{100 * line['without_overlaps']:9.1f}{100 * line['difference']:+12.1f}   {low:+.1f} to {high:+.1f}"
+    return {
+        part: PAIR.line(
+            *({name: one[name] for name in names} for one in (without_overlaps, with_overlaps)), groups, landslide_iou
         )
-    return [*text, ""]
+        for part, names in parts.items()
+        if names
+    }
 
 
 if __name__ == "__main__":

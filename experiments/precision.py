@@ -13,14 +13,14 @@ import dataclasses
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from keras_landslide.data.dataset import load_split
 from keras_landslide.errors import exit_code
-from keras_landslide.files.atomic import read_json, write_json
-from keras_landslide.results.reproduce import few, machine, paired_parser, paired_settings, parsed
-from keras_landslide.scores import landslide_iou, paired_difference
+from keras_landslide.files.atomic import read_json
+from keras_landslide.results.paired import Pair
+from keras_landslide.results.reproduce import few, machine, paired_parser, paired_settings, parsed, write_result
+from keras_landslide.scores import landslide_iou
 from keras_landslide.training.fit import train
+from keras_landslide.training.plan import planned
 from keras_landslide.training.runs import read_history
 
 
@@ -41,45 +41,24 @@ def run(options) -> None:
     trained = {}
     for precision in ("float32", options.precision):
         folder = Path(options.out) / precision
-        finished = train(dataclasses.replace(settings, precision=precision), split, folder, resume=True, report=print)
+        plan = planned(dataclasses.replace(settings, precision=precision), split, folder, resume=True)
+        finished = train(plan, report=print)
         history = read_history(folder)
         minutes = round(sum(line["seconds"] for line in history) / 60, 1)
         scores = {**read_json(finished.scores), "groups": groups}
         trained[precision] = {**scores, "minutes": minutes, "history": history}
-    line = compared(*trained.values())
-    content = {"compared": line, "settings": settings.to_json(), "machine": machine(), **trained}
-    print(table(line, list(trained)))
-    path = Path(options.results) / "precision.json"
-    write_json(path, content)
-    print(f"Result: {path}")
+    pair = Pair(tuple(trained), tuple(trained))
+    lines = compared(pair, trained)
+    content = {"compared": lines, "settings": settings.to_json(), "machine": machine(), **trained}
+    print("\n".join(pair.table(lines, "validation images")))
+    print("Minutes: " + ", ".join(f"{one['minutes']} in {name}" for name, one in trained.items()))
+    write_result(options, "precision", content)
 
 
-def compared(plain: dict, mixed: dict) -> dict:
-    """Landslide IoU of both on the same images, their difference and its 95 % interval, fractions; and the time."""
-    difference, interval = paired_difference(plain["per_image"], mixed["per_image"], plain["groups"], landslide_iou)
-    return {
-        "images": len(plain["per_image"]),
-        "landslide_iou": [landslide_iou(np.array(one["confusion"])) for one in (plain, mixed)],
-        "difference": difference,
-        "interval": interval,
-        "minutes": [plain["minutes"], mixed["minutes"]],
-    }
-
-
-def table(line: dict, names: list[str]) -> str:
-    """The comparison as lines of text, in per cent."""
-    rows = [
-        f"{name:16}{100 * iou:8.1f}{minutes:10.1f}"
-        for name, iou, minutes in zip(names, line["landslide_iou"], line["minutes"], strict=True)
-    ]
-    low, high = (100 * end for end in line["interval"])
-    return "\n".join(
-        [
-            f"\n{'':16}{'IoU (%)':>8}{'minutes':>10}   landslides of {line['images']} validation images",
-            *rows,
-            f"Difference {100 * line['difference']:+.1f}, 95 % interval {low:+.1f} to {high:+.1f}\n",
-        ]
-    )
+def compared(pair: Pair, trained: dict[str, dict]) -> dict[str, dict]:
+    """Both trainings by landslide IoU (`Pair.line`)."""
+    plain, mixed = (trained[name] for name in pair.names)
+    return {"landslide IoU": pair.line(plain["per_image"], mixed["per_image"], plain["groups"], landslide_iou)}
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ in full and no score is known: only on a made-up folder of the same form (tests/
 """
 
 import argparse
+import dataclasses
 import sys
 
 from keras_landslide.data.dataset import load_split
@@ -21,6 +22,7 @@ from keras_landslide.paper import row
 from keras_landslide.results.reproduce import QUICK, few
 from keras_landslide.settings import Settings, preset
 from keras_landslide.training.fit import train
+from keras_landslide.training.plan import planned
 
 
 def main() -> None:
@@ -43,10 +45,11 @@ def pretrain(options: argparse.Namespace) -> None:
     """Train on the lists of VOC and say where the weights are."""
     settings = voc_settings(options)
     split = load_split(options.data, "voc", classes=settings.classes)
+    split = dataclasses.replace(split, class_names=VOC_CLASSES)
     if options.quick:
         split = few(split)
-    go_on = not options.overwrite
-    run = train(settings, split, options.out, overwrite=options.overwrite, resume=go_on, report=print)
+    plan = planned(settings, split, options.out, overwrite=options.overwrite, resume=not options.overwrite)
+    run = train(plan, report=print)
     print(f"Best validation mIoU of {settings.classes} classes {run.best['val_miou']:.4f}, scores: {run.scores}")
     print(f"Weights for keras-landslide train --experiment {options.row} --init-weights: {run.best_weights}")
 

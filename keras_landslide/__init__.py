@@ -7,10 +7,12 @@ import importlib
 
 _PUBLIC = {
     "LandslideError": "errors",
+    "Predictor": "prediction.predictor",
     "Settings": "settings",
     "build_model": "models",
     "load_model": "models",
     "evaluate": "evaluation",
+    "planned": "training.plan",
     "predict": "prediction.images",
     "train": "training.fit",
 }

@@ -2,11 +2,13 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+Item = TypeVar("Item")
 
 
 def progress(length: int, description: str, unit: str = "image", done: int = 0) -> "tqdm":
@@ -17,6 +19,26 @@ def progress(length: int, description: str, unit: str = "image", done: int = 0) 
     from tqdm import tqdm
 
     return tqdm(total=length, desc=description, unit=unit, initial=done, leave=False, dynamic_ncols=True, disable=None)
+
+
+def untracked(items: Iterable[Item], total: int | None = None) -> Iterable[Item]:
+    """`items` as they are: how a function goes through them that nobody watches."""
+    return items
+
+
+def bar(description: str, unit: str = "image") -> Callable[..., Iterable]:
+    """`untracked` for a screen: the function goes through its items behind a bar as in `progress`.
+
+    Of items whose number is not known, `total` says it.
+    """
+
+    def track(items: Iterable[Item], total: int | None = None) -> Iterator[Item]:
+        with progress(len(items) if total is None else total, description, unit) as shown:
+            for item in items:
+                yield item
+                shown.update()
+
+    return track
 
 
 def say(line: str) -> None:

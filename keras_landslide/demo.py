@@ -18,16 +18,16 @@ from .errors import LandslideError
 from .evaluation import evaluate
 from .files.atomic import write_json
 from .files.checks import check_writable
-from .files.images import read_image
 from .models.build import local_backbone_file
 from .models.calibration import calibrate_batch_normalization
 from .models.loading import load_model
 from .pictures import comparison_figure, overlay
-from .prediction.predictor import classes_at_native_size, native_probabilities
+from .prediction.predictor import Predictor
 from .results.report import report_lines
 from .scores import confusion_matrix, landslide_iou
-from .settings import Settings, preset
+from .settings import preset
 from .training.fit import train
+from .training.plan import Plan, planned
 
 SCENES = 160
 CALIBRATION_BATCHES = 8
@@ -70,19 +70,13 @@ def demo(
 
     baseline = _baseline(split)
     baseline_iou = landslide_iou(_baseline_confusion(baseline, split))
-    run = train(
-        settings,
-        split,
-        out / "run",
-        overwrite=overwrite,
-        before_training=None if weights else _calibrate(settings),
-        report=report,
-    )
-    model = load_model(run.best_weights)
-    scores = evaluate(
-        model, split.subset("test"), image_size=settings.prediction_size, split=split.name, subset="test"
-    ).to_json()
-    _draw(model, baseline, split, settings, out / "comparison.png")
+    plan = planned(settings, split, out / "run", overwrite=overwrite)
+    if weights is None:
+        _calibrate(plan)
+    run = train(plan, report=report)
+    predictor = Predictor.of(load_model(run.best_weights))
+    scores = evaluate(predictor, split.subset("test"), split=split.name, subset="test").to_json()
+    _draw(predictor, baseline, split, out / "comparison.png")
     write_json(out / "scores.json", {**scores, "colour_baseline": {"landslide": {"iou": baseline_iou}}})
 
     images = out / "data" / "landslide" / "image"
@@ -115,12 +109,10 @@ def _free_demo_folder(out: Path, overwrite: bool) -> Path:
     return out
 
 
-def _calibrate(settings: Settings) -> Callable:
-    def calibrate(model, samples) -> None:
-        batches = evaluation_batches(samples, image_size=settings.image_size, batch_size=16)
-        calibrate_batch_normalization(model, islice((images for images, _ in batches), CALIBRATION_BATCHES))
-
-    return calibrate
+def _calibrate(plan: Plan) -> None:
+    batches = evaluation_batches(plan.train_samples, image_size=plan.settings.image_size, batch_size=16)
+    with plan.where.scope():
+        calibrate_batch_normalization(plan.model, islice((images for images, _ in batches), CALIBRATION_BATCHES))
 
 
 def _baseline(split: Split) -> ColourBaseline:
@@ -133,14 +125,11 @@ def _baseline_confusion(baseline: ColourBaseline, split: Split) -> np.ndarray:
     return np.sum([confusion_matrix(truth, baseline.predict(image)) for image, truth in pairs], axis=0)
 
 
-def _draw(model, baseline: ColourBaseline, split: Split, settings: Settings, path: Path) -> None:
-    samples = split.subset("test")[:FIGURE_SCENES]
-    images = [read_image(sample.image) for sample in samples]
+def _draw(predictor: Predictor, baseline: ColourBaseline, split: Split, path: Path) -> None:
     rows = []
-    predicted = native_probabilities(model, images, settings.prediction_size)
-    for sample, image, probabilities in zip(samples, images, predicted, strict=True):
-        _, truth = sample.read()
-        landslide = classes_at_native_size(probabilities) == 1
+    for sample in split.subset("test")[:FIGURE_SCENES]:
+        image, truth = sample.read()
+        landslide = predictor.classes(image) == 1
         pictures = [image, truth == 1, baseline.predict(image), landslide, overlay(image, landslide)]
         rows.append((sample.name, pictures))
     comparison_figure(rows, ["scene", "label", "by colour alone", "network", "outlined"], path)

@@ -1,15 +1,21 @@
 """A model and a data set → a confusion matrix an image → a report."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from __future__ import annotations
 
-import keras
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from .data.classes import class_names
+from .console import untracked
+from .data.classes import CLASS_NAMES
 from .data.sample import Sample
-from .prediction.predictor import classes_at_native_size, native_probabilities
+from .prediction.predictor import Predictor
 from .scores import class_scores, confusion_matrix, mean_scores
+
+if TYPE_CHECKING:
+    from .models.description import Description
 
 FALSE_ALARM = 0.01  # an image without landslide counts as a false alarm when more than this share of it is marked
 
@@ -27,6 +33,7 @@ class Evaluation:
     split: str
     subset: str
     labels: str = "original"
+    class_names: tuple[str, ...] = CLASS_NAMES
 
     @property
     def confusion(self) -> np.ndarray:
@@ -41,11 +48,12 @@ class Evaluation:
             "labels": self.labels,
             "split": self.split,
             "subset": self.subset,
+            "class_names": list(self.class_names),
             "confusion": self.confusion.tolist(),
             **mean_scores(self.confusion),
             **{
                 name: {score: _number(values[number]) for score, values in scores.items()}
-                for number, name in enumerate(class_names(len(self.confusion)))
+                for number, name in enumerate(self.class_names)
             },
             "groups": self.groups,
             "per_image": {name: confusion.tolist() for name, confusion in self.per_image.items()},
@@ -82,82 +90,82 @@ def _number(value: float) -> float | None:
 
 
 def evaluate(
-    model: keras.Model,
+    predictor: Predictor,
     samples: Sequence[Sample],
     *,
-    image_size: int,
     split: str,
     subset: str,
     labels: str = "original",
-    average_flips: bool = False,
-    on_done: Callable[[], object] = lambda: None,
+    track: Callable[..., Iterable] = untracked,
 ) -> Evaluation:
-    """Score `model` on `samples` at native size: each image is letterboxed to `image_size`, predicted, brought back.
+    """Score what `predictor` marks in `samples` at native size.
 
-    `split`, `subset` and `labels` say in the report what the samples are; `on_done` is called after each image. The
-    model's classes are those of the samples; pixels of class 255 count nowhere.
+    `split`, `subset` and `labels` say in the report what the samples are; `track` may show how far it is
+    (`console.bar`). The predictor's classes are those of the samples; pixels of class 255 count nowhere.
     """
-    (scores,) = evaluate_labellings(
-        model,
-        {labels: samples},
-        image_size=image_size,
-        split=split,
-        subset=subset,
-        average_flips=average_flips,
-        on_done=on_done,
-    )
+    (scores,) = evaluate_labellings(predictor, {labels: samples}, split=split, subset=subset, track=track)
     return scores
 
 
 def evaluate_labellings(
-    model: keras.Model,
+    predictor: Predictor,
     labellings: dict[str, Sequence[Sample]],
     *,
-    image_size: int,
     split: str,
     subset: str,
-    average_flips: bool = False,
-    on_done: Callable[[], object] = lambda: None,
+    track: Callable[..., Iterable] = untracked,
 ) -> list[Evaluation]:
     """As `evaluate`, one prediction of each image scored on several labels.
 
     `labellings` has the same images in the same order under the name of each kind of labels; the evaluations come in
     the order of the names.
     """
-    truths: list[tuple[np.ndarray, ...]] = []
-
-    def images():
-        for same_image in zip(*labellings.values(), strict=True):
-            seen, classes = zip(*(sample.read() for sample in same_image), strict=True)
-            truths.append(classes)
-            yield seen[0]
-
     groups = {sample.name: sample.group for sample in next(iter(labellings.values()))}
-    evaluations = [Evaluation({}, groups, split, subset, labels) for labels in labellings]
-    classes = model.output_shape[-1]
-    predicted = native_probabilities(model, images(), image_size, average_flips=average_flips)
-    for name, probabilities in zip(groups, predicted, strict=True):
-        found = classes_at_native_size(probabilities)
-        for evaluation, truth in zip(evaluations, truths.pop(), strict=True):
-            evaluation.per_image[name] = confusion_matrix(truth, found, classes)
-        on_done()
+    names = predictor.class_names
+    evaluations = [Evaluation({}, groups, split, subset, labels, names) for labels in labellings]
+    for labelled in track(list(zip(*labellings.values(), strict=True))):
+        read = [sample.read() for sample in labelled]
+        found = predictor.classes(read[0][0])
+        for evaluation, (_, truth) in zip(evaluations, read, strict=True):
+            evaluation.per_image[labelled[0].name] = confusion_matrix(truth, found, len(names))
     return evaluations
 
 
 def false_alarms(
-    model: keras.Model,
-    negatives: Sequence[Sample],
-    *,
-    image_size: int,
-    average_flips: bool = False,
-    on_done: Callable[[], object] = lambda: None,
+    predictor: Predictor, negatives: Sequence[Sample], *, track: Callable[..., Iterable] = untracked
 ) -> FalseAlarms:
-    """Count what `model` marks in images without landslide, predicted as in `evaluate`."""
-    images = (sample.read()[0] for sample in negatives)
-    predicted = native_probabilities(model, images, image_size, average_flips=average_flips)
+    """Count what `predictor` marks in images without landslide."""
     per_image = {}
-    for sample, probabilities in zip(negatives, predicted, strict=True):
-        classes = classes_at_native_size(probabilities)
-        per_image[sample.name] = (int((classes == 1).sum()), classes.size)
-        on_done()
+    for sample in track(negatives):
+        found = predictor.classes(sample.read()[0])
+        per_image[sample.name] = (int((found == 1).sum()), found.size)
     return FalseAlarms(per_image, {sample.name: sample.group for sample in negatives})
+
+
+@dataclass(frozen=True)
+class SeenInTraining:
+    """How many of the images that are scored a model was trained on, or their ground; scores on those flatter.
+
+    `initial_images` are those that the weights it started from were trained on, by their names.
+    """
+
+    images: int
+    ground: int
+    negatives: int
+    initial_images: int
+
+
+def seen_in_training(
+    samples: Sequence[Sample], negatives: Sequence[Sample], description: Description
+) -> SeenInTraining:
+    """Compare `samples` and `negatives` with what the weights say that they were trained on."""
+    data, start = description.data, description.start
+    trained_on, groups = set(data.trained_on if data else ()), set(data.groups if data else ())
+    before = set(start.data.trained_on if start and start.data else ()) - trained_on
+    names = {sample.name for sample in samples}
+    return SeenInTraining(
+        images=len(names & trained_on),
+        ground=sum(sample.group in groups and sample.name not in trained_on for sample in samples),
+        negatives=len({sample.name for sample in negatives} & set(data.negatives if data else ())),
+        initial_images=len(names & before),
+    )

@@ -18,6 +18,7 @@ LABELS = ("original", "completed")  # masks as published, or with the landslides
 SAMPLINGS = ("squeeze", "crop")
 ALL = "all"
 AUTO = "auto"
+SMALLEST_INPUT = 64  # pixels a side: what is left of less at an output stride of 32 is too small for any decoder
 PRECISIONS = (AUTO, "float32", "mixed_bfloat16", "mixed_float16")
 JIT = (AUTO, "on", "off")
 COMPUTING = ("devices", "jit")  # how a machine gets through the same work: what is trained does not depend on it
@@ -113,7 +114,7 @@ class Settings:
         """Side of the square input when scoring and predicting: scaled, in steps of 32 pixels."""
         if self.prediction_scale == 1:
             return self.image_size
-        return max(64, 32 * round(self.image_size * self.prediction_scale / 32))
+        return max(SMALLEST_INPUT, 32 * round(self.image_size * self.prediction_scale / 32))
 
     def departures_from_paper(self) -> dict[str, tuple]:
         """The settings that are not the paper's: name to (this value, the paper's); `init_weights` never are."""
@@ -134,7 +135,7 @@ class Settings:
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 _LEAST = {
-    "image_size": 64, "classes": 2, "frozen_epochs": 0, "unfrozen_epochs": 0, "frozen_batch_size": 1,
+    "image_size": SMALLEST_INPUT, "classes": 2, "frozen_epochs": 0, "unfrozen_epochs": 0, "frozen_batch_size": 1,
     "unfrozen_batch_size": 1, "patience": 1, "samples_per_epoch": 0, "num_workers": 0, "seed": 0,
 }  # fmt: skip
 _MOST = {"seed": MAX_SEED}

@@ -9,10 +9,11 @@ import keras
 import numpy as np
 import pytest
 
+from keras_landslide.data.splits import Split
 from keras_landslide.models.saving import layers_with_weights, load_weights, read_layers
 from keras_landslide.settings import Settings
-from keras_landslide.training import fit
-from keras_landslide.training.runs import read_history
+from keras_landslide.training import fit, plan
+from keras_landslide.training.runs import Run, read_history
 
 # The sizes of the batches differ, so that what belongs to one phase is not taken for the other's.
 SETTINGS = Settings(
@@ -78,9 +79,14 @@ def small_network() -> Iterator[list[Path]]:
         return model
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "build_model", small_model)
+        patch.setattr(plan, "build_model", small_model)
         patch.setattr(fit, "load_model", load)
         yield loaded
+
+
+def train(settings: Settings, split: Split, out: Path, *, overwrite=False, resume=False, **options) -> Run:
+    """Plan and train, as a program of Python does."""
+    return fit.train(plan.planned(settings, split, out, overwrite=overwrite, resume=resume), **options)
 
 
 def history(folder: Path) -> list[dict]:

@@ -69,7 +69,7 @@ for name, (count, changes) in variants.items():
 WHOLE_RUN = (
     TWO_PROCESSORS
     + """
-from keras_landslide.training import fit
+from keras_landslide.training import fit, plan
 from keras_landslide.cli import main
 from tests.small import small_model
 
@@ -83,7 +83,7 @@ def load(path):
     fit.load_weights(model, path)
     return model
 
-fit.build_model, fit.load_model = without_dropout, load
+plan.build_model, fit.load_model = without_dropout, load
 for out, devices in (("one", "1"), ("all", "all")):
     code = main([*sys.argv[2:], "--out", f"{sys.argv[1]}/{out}", "--devices", devices])
     if code:

@@ -10,7 +10,7 @@ import pytest
 
 from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.letterbox import Letterbox
-from keras_landslide.models import build_model, save_weights
+from keras_landslide.models import Description, build_model, save_weights
 from keras_landslide.models.calibration import calibrate_batch_normalization
 from keras_landslide.training.runs import read_history
 from tests.small import environment
@@ -33,8 +33,7 @@ def initial(scenes, tmp_path) -> Path:
     model = build_model(architecture, backbone, input_shape=(64, 64, 3), backbone_weights=None)
     images = [sample.read()[0] for sample in find_samples(scenes)[:8]]
     calibrate_batch_normalization(model, [[Letterbox(*image.shape[:2], 64).image_in(image) for image in images]])
-    about = {"architecture": architecture, "backbone": backbone, "classes": 2, "data": {"trained_on": []}}
-    save_weights(model, tmp_path / "initial", about)
+    save_weights(model, tmp_path / "initial", Description(architecture, backbone))
     return tmp_path / "initial.weights.h5"
 
 

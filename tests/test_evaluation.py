@@ -13,18 +13,17 @@ from keras_landslide.data.sample import Sample
 from keras_landslide.data.voc import VOC_CLASSES
 from keras_landslide.evaluation import Evaluation, FalseAlarms, evaluate, false_alarms
 from keras_landslide.files.images import write_image
+from keras_landslide.prediction.predictor import Predictor
 from keras_landslide.results.report import negatives_line, report_lines
 from tests.prediction.test_prediction import ByRule, picture, red, red_above_on_the_left, red_around
 
-AGREED = ["images", "labels", "split", "subset", "confusion", "miou", "mean_recall", "mean_precision"]
+AGREED = ["images", "labels", "split", "subset", "class_names", "confusion", "miou", "mean_recall", "mean_precision"]
 
 
-class MarksBright:
+def marks_bright(batch):
     """Calls every pixel brighter than 200 a landslide."""
-
-    def predict_on_batch(self, batch):
-        bright = batch[..., 0] > 200
-        return np.stack([~bright, bright], axis=-1).astype(np.float32)
+    bright = batch[..., 0] > 200
+    return np.stack([~bright, bright], axis=-1).astype(np.float32)
 
 
 @pytest.fixture
@@ -42,7 +41,13 @@ def negatives(tmp_path):
 
 def test_a_false_alarm_is_more_than_one_per_cent_of_the_image(negatives):
     done = []
-    found = false_alarms(MarksBright(), negatives, image_size=100, on_done=lambda: done.append(1))
+
+    def track(items):
+        for item in items:
+            yield item
+            done.append(item)
+
+    found = false_alarms(Predictor(marks_bright, 100), negatives, track=track)
     assert found.per_image == {
         "calm0": (0, 10000),
         "calm1": (100, 10000),
@@ -51,7 +56,7 @@ def test_a_false_alarm_is_more_than_one_per_cent_of_the_image(negatives):
     }
     assert found.groups == {"calm0": "valley0", "calm1": "valley0", "calm2": "valley0", "calm3": "valley1"}
     assert found.to_json() == {"images": 4, "false_alarms": 0.5, "marked_area": 5201 / 40000}
-    assert len(done) == 4
+    assert done == negatives
 
 
 def test_the_marked_area_is_of_all_pixels_not_a_mean_of_images():
@@ -71,7 +76,8 @@ def constant_model(classes: int, answer: int) -> keras.Model:
 
 def test_counts_of_21_classes(voc):
     samples = find_samples(voc)
-    scores = evaluate(constant_model(21, 15), samples, image_size=64, split="voc", subset="train").to_json()
+    predictor = Predictor(constant_model(21, 15).predict_on_batch, 64, class_names=VOC_CLASSES)
+    scores = evaluate(predictor, samples, split="voc", subset="train").to_json()
     confusion = np.array(scores["confusion"])
     truth = np.concatenate([sample.read()[1].ravel() for sample in samples])
     expected = np.zeros((21, 21), int)
@@ -89,21 +95,24 @@ def test_counts_of_21_classes(voc):
 
 
 def test_scores_say_which_images_share_ground(negatives):
-    scores = evaluate(constant_model(2, 0), negatives, image_size=64, split="mine", subset="test").to_json()
+    scores = evaluate(
+        Predictor(constant_model(2, 0).predict_on_batch, 64), negatives, split="mine", subset="test"
+    ).to_json()
     assert scores["groups"] == {"calm0": "valley0", "calm1": "valley0", "calm2": "valley0", "calm3": "valley1"}
     assert list(scores["groups"]) == list(scores["per_image"])
 
 
 def test_names_of_classes():
     assert class_names(2) == ("background", "landslide")
-    assert class_names(21)[20] == "tvmonitor"
+    assert class_names(21)[20] == "class_20"  # 21 classes of anybody are not those of VOC
     assert class_names(4) == ("background", "class_1", "class_2", "class_3")
 
 
 def test_the_report_of_three_classes_has_a_line_for_each_and_no_paper():
     from keras_landslide.paper import row
 
-    evaluation = Evaluation({"a": np.array([[80, 0, 0], [0, 10, 10], [0, 0, 0]])}, {"a": "a"}, "voc", "val")
+    counts = np.array([[80, 0, 0], [0, 10, 10], [0, 0, 0]])
+    evaluation = Evaluation({"a": counts}, {"a": "a"}, "voc", "val", class_names=class_names(3))
     text = "\n".join(report_lines(evaluation.to_json(), row("pspnet_resnet50")))
     assert "class_1         100.00     50.00     50.00     66.67" in text
     assert "class_2           0.00         –      0.00      0.00" in text
@@ -138,7 +147,7 @@ def test_counts_are_of_native_pixels_smaller_and_larger_than_the_input(tmp_path)
         samples.append(sample(tmp_path, name, image, truth))
         wanted[name] = counted(truth, found)
     model = ByRule(lambda batch: batch[..., 0] > 128)
-    scores = evaluate(model, samples, image_size=40, split="mine", subset="test").to_json()
+    scores = evaluate(Predictor(model, 40), samples, split="mine", subset="test").to_json()
     assert scores["per_image"] == wanted
     assert np.sum(scores["confusion"]) == 20 * 12 + 48 * 80 + 40 * 32
     (tn, fp), (fn, tp) = np.sum(list(wanted.values()), axis=0)
@@ -150,7 +159,7 @@ def test_counts_are_of_native_pixels_smaller_and_larger_than_the_input(tmp_path)
 def test_red_is_counted_and_not_blue(tmp_path):
     landslide = np.random.default_rng(1).random((32, 32)) > 0.6
     one = sample(tmp_path, "one", picture(32, 32, landslide), landslide)
-    scores = evaluate(ByRule(red), [one], image_size=32, split="mine", subset="test").to_json()
+    scores = evaluate(Predictor(ByRule(red), 32), [one], split="mine", subset="test").to_json()
     assert scores["confusion"] == [[int((~landslide).sum()), 0], [0, int(landslide.sum())]]
 
 
@@ -162,9 +171,10 @@ def test_evaluate_and_false_alarms_average_over_mirror_images_only_when_told(tmp
     plain, averaged = red_above_on_the_left(image[None])[0] > 0.5, red_around(image) > 0.5
     for found, options in ((plain, {}), (averaged, {"average_flips": True})):
         model = ByRule(red_above_on_the_left)
-        scores = evaluate(model, [one], image_size=24, split="mine", subset="test", **options).to_json()
+        predictor = Predictor(model, 24, **options)
+        scores = evaluate(predictor, [one], split="mine", subset="test").to_json()
         assert scores["confusion"] == counted(truth, found)
-        alarms = false_alarms(model, [calm], image_size=24, **options)
+        alarms = false_alarms(predictor, [calm])
         assert alarms.per_image == {"calm": (int(found.sum()), 24 * 24)}
     assert counted(truth, plain) != counted(truth, averaged)
 
@@ -174,5 +184,5 @@ def test_false_alarms_are_counted_at_native_size(tmp_path):
     marked[2:8, 10:20] = True
     image = np.where(marked[..., None], (250, 60, 0), (10, 60, 200)).astype(np.uint8)
     model = ByRule(lambda batch: batch[..., 0] > 128)
-    assert false_alarms(model, [sample(tmp_path, "calm", image)], image_size=20).per_image == {"calm": (60, 480)}
+    assert false_alarms(Predictor(model, 20), [sample(tmp_path, "calm", image)]).per_image == {"calm": (60, 480)}
     assert [batch.shape for batch in model.batches] == [(1, 20, 20, 3)]

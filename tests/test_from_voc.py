@@ -13,16 +13,18 @@ import pytest
 from keras_landslide.cli import main
 from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.splits import split_samples
+from keras_landslide.data.voc import VOC_CLASSES
 from keras_landslide.errors import LandslideError
-from keras_landslide.models import build_model, read_description, save_weights
+from keras_landslide.models import Description, build_model, read_description, save_weights
+from keras_landslide.models.description import Data, Start
 from keras_landslide.models.saving import read_layers
 from keras_landslide.settings import Settings
-from keras_landslide.training.fit import new_model
+from keras_landslide.training.plan import initial_weights, new_model
 from keras_landslide.training.runs import read_history
 
 PRETRAIN = Path(__file__).parents[1] / "experiments" / "pretrain_voc.py"
 SMALL = {"architecture": "pspnet", "backbone": "mobilenet", "output_stride": 16, "image_size": 64}
-DATA = {"split": "voc", "labels": "original", "trained_on": ["2007_000000", "2007_000001"]}
+DATA = Data("voc", ("2007_000000", "2007_000001"))
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +33,15 @@ def from_voc(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "voc.weights.h5"
     options = {name: SMALL[name] for name in ("architecture", "backbone", "output_stride")}
     model = build_model(**options, input_shape=(64, 64, 3), classes=21, backbone_weights=None)
-    save_weights(model, path, {**options, "classes": 21, "prediction_size": 64, "settings": {"seed": 0}, "data": DATA})
+    save_weights(model, path, Description(**options, class_names=VOC_CLASSES, prediction_size=64, data=DATA))
     return path
 
 
 def test_all_but_the_head_comes_from_the_file_and_no_backbone_file_is_wanted(from_voc, monkeypatch, caplog):
     monkeypatch.setenv("KERAS_LANDSLIDE_BACKBONES", "/nowhere")  # an error as soon as ImageNet's file is looked for
-    model = new_model(Settings(**SMALL, init_weights=str(from_voc)))
+    settings = Settings(**SMALL, init_weights=str(from_voc))
+    model, random_layers = new_model(settings, initial_weights(settings))
+    assert random_layers == ["head"]
     (line,) = caplog.messages
     assert f"{from_voc}: skipped head: the file has 1×1×256×21 21, the model needs 1×1×256×2 2" in line
     stored = read_layers(from_voc)
@@ -48,7 +52,7 @@ def test_all_but_the_head_comes_from_the_file_and_no_backbone_file_is_wanted(fro
             compared += 1
     assert compared == len(stored) - 1 > 50
     with pytest.raises(LandslideError, match="which does not exist"):
-        new_model(Settings(**SMALL))
+        new_model(Settings(**SMALL), None)
 
 
 def train(scenes, out, *more) -> list[str]:
@@ -68,7 +72,7 @@ def test_initial_weights_that_cannot_be_used(fails, from_voc, scenes, tmp_path):
     error = fails(*train(scenes, out, "--experiment", "pspnet_mobilenet", "--init-weights", broken))
     assert f"{broken}: is damaged" in error
     foreign = tmp_path / "keras.weights.h5"
-    new_model(Settings(**SMALL, backbone_weights="none")).save_weights(foreign)
+    build_model("pspnet", "mobilenet", input_shape=(64, 64, 3), backbone_weights=None).save_weights(foreign)
     error = fails(*train(scenes, out, "--experiment", "pspnet_mobilenet", "--init-weights", foreign))
     assert "does not say which model it belongs to" in error
     assert not out.exists()
@@ -85,8 +89,10 @@ def test_weights_of_21_classes_say_what_they_mark_and_where_they_come_from(voc, 
     weights = tmp_path / "later.weights.h5"
     shutil.copy(from_voc, weights)
     with h5py.File(weights, "r+") as file:
-        before = {"initial_data": {"trained_on": ["2007_000007", "2007_000010", "2007_000000"]}}
-        file.attrs["keras_landslide"] = json.dumps({**json.loads(file.attrs["keras_landslide"]), **before})
+        held = json.loads(file.attrs["keras_landslide"])
+        before = {"split": "voc", "trained_on": ["2007_000007", "2007_000010", "2007_000000"]}
+        held["start"] = {"weights": "earlier.weights.h5", "random_layers": ["head"], "data": before}
+        file.attrs["keras_landslide"] = json.dumps(held)
     assert main(["evaluate", "--weights", str(weights), "--data", str(voc), "--subset", "val"]) == 0
     printed = capsys.readouterr().out
     assert "2 of these 4 images have names of images that the initial weights were trained on" in printed
@@ -131,8 +137,8 @@ def test_from_voc_to_landslides(voc, scenes, tmp_path, monkeypatch, capsys):
     weights = tmp_path / "voc" / "best.weights.h5"
     assert capsys.readouterr().out.splitlines()[-1].endswith(f"--init-weights: {weights}")
     described = read_description(weights)
-    assert described["classes"] == 21 and described["settings"]["class_weights"] == [1.0] * 21
-    assert described["data"]["split"] == "voc" and len(described["data"]["trained_on"]) == 7
+    assert described.class_names == VOC_CLASSES and described.settings["class_weights"] == [1.0] * 21
+    assert described.data.split == "voc" and len(described.data.trained_on) == 7
     scores = json.loads((tmp_path / "voc" / "scores.json").read_text())
     assert np.shape(scores["confusion"]) == (21, 21) and "tvmonitor" in scores
 
@@ -141,7 +147,8 @@ def test_from_voc_to_landslides(voc, scenes, tmp_path, monkeypatch, capsys):
     assert main(train(scenes, out, *frozen, "--init-weights", weights)) == 0
     assert "departs from the paper: init_weights" in capsys.readouterr().out
     best = read_description(out / "best.weights.h5")
-    assert best["classes"] == 2 and best["initial_data"] == described["data"]
+    assert best.class_names == ("background", "landslide")
+    assert best.start == Start(str(weights), ("head",), described.data)
     before, after = read_layers(weights), read_layers(out / "best.weights.h5")
     np.testing.assert_array_equal(before["Conv1"][0], after["Conv1"][0])  # frozen: as it came from VOC
     assert before["head"][0].shape[-1] == 21 and after["head"][0].shape[-1] == 2

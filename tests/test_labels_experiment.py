@@ -8,6 +8,7 @@ import pytest
 from keras_landslide.data.sample import Sample
 from keras_landslide.data.splits import Split
 from keras_landslide.errors import LandslideError
+from keras_landslide.models.description import Data, Description
 from keras_landslide.results import reproduce
 from keras_landslide.settings import Settings
 from keras_landslide.training import runs
@@ -51,8 +52,8 @@ def test_each_training_is_compared_on_each_labels(labels):
         result["groups"] = result["completed"]["groups"] = {"a": "slope", "b": "slope"}
     for line in labels.compared(trained).values():
         assert line["interval"] == (line["difference"], line["difference"])
-    printed = "\n".join(labels.table(lines))
-    assert "75.0       31.2       -43.8" in printed and "50.0       83.3       +33.3" in printed
+    printed = "\n".join(labels.PAIR.table(lines))
+    assert "2       75.0       31.2       -43.8" in printed and "2       50.0       83.3       +33.3" in printed
 
 
 def test_the_stored_comparison_is_that_of_its_counts(labels):
@@ -65,9 +66,9 @@ def test_a_finished_run_on_other_labels_is_not_taken_for_this_one(tmp_path, monk
     (tmp_path / "scores.json").write_text("{}")
     (tmp_path / "history.csv").write_text("epoch,val_miou\n1,0.5\n")
     sample = Sample("a", Path("a"), Path("a"), "a")
-    data = {"labels": "original", "trained_on": ["a"]}
     settings = Settings()
-    monkeypatch.setattr(runs, "read_description", lambda path: {"settings": settings.to_json(), "data": data})
+    held = Description("pspnet", "mobilenet_v2", settings=settings.to_json(), data=Data("mine", ("a",)))
+    monkeypatch.setattr(runs, "read_description", lambda path: held)
     monkeypatch.setattr(reproduce, "result", lambda folder, *splits: [split.labels for split in splits])
     subsets = {"train": [sample], "val": [sample]}
     original, completed = (Split("mine", subsets, {}, labels=name) for name in ("original", "completed"))

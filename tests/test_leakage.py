@@ -83,8 +83,8 @@ def test_the_comparison_tells_overlapping_images_from_others(leakage):
     groups = {row["name"]: row["group"] for row in bijie_table()}
     assert lines["all"]["interval"] == paired_difference(clean, leaky, groups, landslide_iou)[1]
     assert lines["all"]["interval"] != paired_difference(clean, leaky, {name: name for name in clean}, landslide_iou)[1]
-    text = "\n".join(leakage.table(lines))
-    assert "test images, overlapping      18    60.0     40.0       +20.0   +20.0 to +20.0" in text
+    text = "\n".join(leakage.PAIR.table(lines))
+    assert "18       40.0       60.0       +20.0   +20.0 to +20.0" in text
 
 
 def test_the_stored_comparison_is_that_of_its_counts(leakage):

@@ -38,14 +38,14 @@ def test_scores_are_compared_on_the_same_images():
     assert lines["area falsely marked"]["interval"] == pytest.approx((-28 / 400, 0))
     whole = lines["landslide IoU"]
     assert whole["interval"] == (whole["difference"], whole["difference"])  # one group
-    text = "\n".join(negatives.table(lines))
-    assert "images with a false alarm          2     50.0     0.0       -50.0   -100.0 to +0.0" in text
+    text = "\n".join(negatives.PAIR.table(lines))
+    assert "images with a false alarm                  2       50.0        0.0       -50.0   -100.0 to +0.0" in text
 
 
 def test_the_stored_comparison_is_that_of_its_counts():
     experiment = loaded("negatives")
     content = json.loads((ROOT / "results" / "negatives.json").read_text())
-    trained = {name: content[name] for name in experiment.TRAININGS}
+    trained = {name: content[name] for name in experiment.PAIR.names}
     alarms = {
         name: FalseAlarms(one["negatives"]["per_image"], one["negatives"]["groups"]) for name, one in trained.items()
     }

@@ -13,10 +13,10 @@ from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.errors import LandslideError
 from keras_landslide.files.atomic import read_json
 from keras_landslide.models.saving import read_description
-from keras_landslide.training import fit, runs
+from keras_landslide.training import runs
 from keras_landslide.training.checkpoint import read_checkpoint
 from keras_landslide.training.runs import Run, read_history
-from tests.small import SETTINGS, assert_equal_weights, assert_same, command, history, small_network, stored
+from tests.small import SETTINGS, assert_equal_weights, assert_same, command, history, small_network, stored, train
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_the_best_epoch_is_kept_and_the_second_phase_starts_from_the_best_of_the
     split, tmp_path, played, small, scores, best
 ):
     played.scores = list(scores)
-    run = fit.train(dataclasses.replace(SETTINGS, early_stopping=False), split, tmp_path / "run")
+    run = train(dataclasses.replace(SETTINGS, early_stopping=False), split, tmp_path / "run")
     frozen, unfrozen = played.fits
     after = frozen.weights_after | unfrozen.weights_after
     assert [line["val_miou"] for line in read_history(tmp_path / "run")] == scores
@@ -47,7 +47,7 @@ def test_the_best_epoch_is_kept_and_the_second_phase_starts_from_the_best_of_the
     assert (frozen.trainable_backbone, unfrozen.trainable_backbone) == (False, True)
     assert_same(stored(run.best_weights, frozen.model), after[best])
     assert_same(stored(run.last_weights, frozen.model), after[6])
-    assert read_description(run.best_weights)["scores"]["epoch"] == run.best["epoch"] == best
+    assert read_description(run.best_weights).scores["epoch"] == run.best["epoch"] == best
     assert small == [run.best_weights]  # what the last scores are made with
 
 
@@ -55,7 +55,7 @@ def test_early_stopping_ends_its_phase_and_restores_its_best_weights(split, tmp_
     # epochs 1 to 4 of 6 frozen ones: the second is the best; then 7 to 9 of 6: the first is
     played.scores = [0.5, 0.6, 0.55, 0.6, 0.3, 0.2, 0.1]
     settings = dataclasses.replace(SETTINGS, frozen_epochs=6, unfrozen_epochs=6)
-    fit.train(settings, split, tmp_path / "run")
+    train(settings, split, tmp_path / "run")
     assert [line["epoch"] for line in read_history(tmp_path / "run")] == [1, 2, 3, 4, 7, 8, 9]
     for phase, best in zip(played.fits, (2, 7), strict=True):
         assert_same(phase.weights_at_end, phase.weights_after[best])
@@ -74,7 +74,7 @@ def test_validation_sees_the_validation_images_once_and_nothing_else(split, tmp_
     """Seven of them, in batches of 4 and of 3: what fills the batches up is ignored."""
     subsets = {"train": split.subset("train")[:6], "val": split.subset("train")[6:], "test": split.subset("test")}
     divided = dataclasses.replace(split, subsets=subsets)
-    run = fit.train(dataclasses.replace(SETTINGS, negatives=2, augmentation="none"), divided, tmp_path / "run")
+    run = train(dataclasses.replace(SETTINGS, negatives=2, augmentation="none"), divided, tmp_path / "run")
     squares = []
     for sample in divided.subset("val"):
         image, labels = sample.read()
@@ -96,8 +96,8 @@ def test_early_stopping_remembers_across_an_interruption(split, tmp_path, played
     settings = dataclasses.replace(SETTINGS, frozen_epochs=6, unfrozen_epochs=0)
     played.scores, played.stop_in = [0.5, 0.6, 0.55, 0.6], 4
     with pytest.raises(KeyboardInterrupt):
-        fit.train(settings, split, tmp_path / "run")
-    fit.train(settings, split, tmp_path / "run", resume=True)
+        train(settings, split, tmp_path / "run")
+    train(settings, split, tmp_path / "run", resume=True)
     assert [line["epoch"] for line in read_history(tmp_path / "run")] == [1, 2, 3, 4]
 
 
@@ -105,8 +105,8 @@ def test_a_phase_that_was_stopped_early_is_not_gone_on_with(split, tmp_path, pla
     settings = dataclasses.replace(SETTINGS, frozen_epochs=6, unfrozen_epochs=2)
     played.scores, played.stop_in = [0.5, 0.4, 0.3, 0.5, 0.6], 7  # nothing of the second phase is complete
     with pytest.raises(KeyboardInterrupt):
-        fit.train(settings, split, tmp_path / "run")
-    fit.train(settings, split, tmp_path / "run", resume=True)
+        train(settings, split, tmp_path / "run")
+    train(settings, split, tmp_path / "run", resume=True)
     assert [line["epoch"] for line in read_history(tmp_path / "run")] == [1, 2, 3, 7, 8]
 
 
@@ -115,7 +115,7 @@ def test_a_kill_between_the_files_of_an_epoch_changes_nothing(split, tmp_path, m
     """Every epoch is the best so far; the kill comes before a file of the first phase's last epoch or the next one."""
     rising = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     played.scores = list(rising)
-    fit.train(SETTINGS, split, tmp_path / "whole")
+    train(SETTINGS, split, tmp_path / "whole")
     writes = {"checkpoint.npz": "write_checkpoint", "best.weights.h5": "save_weights"}
     usual_write, written = getattr(runs, writes[name]), []
 
@@ -129,10 +129,10 @@ def test_a_kill_between_the_files_of_an_epoch_changes_nothing(split, tmp_path, m
     monkeypatch.setattr(runs, writes[name], killed)
     played.scores = list(rising)
     with pytest.raises(KeyboardInterrupt):
-        fit.train(SETTINGS, split, tmp_path / "run")
+        train(SETTINGS, split, tmp_path / "run")
     done = len(read_checkpoint(tmp_path / "run" / "last" / "checkpoint.npz").state["history"])
     played.scores = rising[done:]
-    fit.train(SETTINGS, split, tmp_path / "run", resume=True)
+    train(SETTINGS, split, tmp_path / "run", resume=True)
     assert history(tmp_path / "run") == history(tmp_path / "whole")
     assert_equal_weights(tmp_path / "run" / "best.weights.h5", tmp_path / "whole" / "best.weights.h5")
 
@@ -141,30 +141,30 @@ def test_a_run_of_other_settings_or_images_is_not_gone_on_with(split, tmp_path, 
     out = tmp_path / "run"
     played.stop_in = 2
     with pytest.raises(KeyboardInterrupt):
-        fit.train(SETTINGS, split, out)
+        train(SETTINGS, split, out)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     others = dataclasses.replace(SETTINGS, patience=5, class_weights=(1.0, 3.0))
     with pytest.raises(LandslideError, match="holds a run with other class_weights, patience; remove it"):
-        fit.train(others, split, out, resume=True)
+        train(others, split, out, resume=True)
     fewer = dataclasses.replace(split, subsets={**split.subsets, "train": split.subset("train")[1:]})
     with pytest.raises(LandslideError, match="other training images"):
-        fit.train(SETTINGS, fewer, out, resume=True)
+        train(SETTINGS, fewer, out, resume=True)
     with pytest.raises(LandslideError, match="other labels"):
-        fit.train(SETTINGS, dataclasses.replace(split, labels="completed"), out, resume=True)
+        train(SETTINGS, dataclasses.replace(split, labels="completed"), out, resume=True)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
     (out / "last" / "checkpoint.npz").write_bytes(b"PK\x03\x04 half a file")
     with pytest.raises(LandslideError, match="checkpoint\\.npz: is damaged; remove it"):
-        fit.train(SETTINGS, split, out, resume=True)
+        train(SETTINGS, split, out, resume=True)
 
 
 def test_a_finished_run_is_not_trained_again(split, tmp_path, played):
-    fit.train(SETTINGS, split, tmp_path / "run")
+    train(SETTINGS, split, tmp_path / "run")
     played.fits.clear()
-    again = fit.train(SETTINGS, split, tmp_path / "run", resume=True)
+    again = train(SETTINGS, split, tmp_path / "run", resume=True)
     assert again.best == max(read_history(tmp_path / "run"), key=lambda line: line["val_miou"])
     assert not played.fits
     with pytest.raises(LandslideError, match="other seed"):
-        fit.train(dataclasses.replace(SETTINGS, seed=1), split, tmp_path / "run", resume=True)
+        train(dataclasses.replace(SETTINGS, seed=1), split, tmp_path / "run", resume=True)
 
 
 def test_a_full_disk_leaves_what_was_there(split, tmp_path, monkeypatch, played):
@@ -183,14 +183,14 @@ def test_a_full_disk_leaves_what_was_there(split, tmp_path, monkeypatch, played)
     signals = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         with pytest.raises(OSError, match=f"too large: 2 MB: '{out}"):
-            fit.train(SETTINGS, split, out)
+            train(SETTINGS, split, out)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, signals)
     monkeypatch.setattr(Run, "end_epoch", usual)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == kept
-    fit.train(SETTINGS, split, out, resume=True)
-    fit.train(SETTINGS, split, tmp_path / "whole")
+    train(SETTINGS, split, out, resume=True)
+    train(SETTINGS, split, tmp_path / "whole")
     assert history(out) == history(tmp_path / "whole")
 
 
@@ -256,7 +256,7 @@ def test_tensorboard_shows_the_history(split, tmp_path, played):
     from tensorboard.util import tensor_util
 
     for settings in (dataclasses.replace(SETTINGS, seed=1), SETTINGS):  # of the run that was replaced nothing is left
-        fit.train(settings, split, tmp_path / "run", tensorboard=True, overwrite=True)
+        train(settings, split, tmp_path / "run", tensorboard=True, overwrite=True)
     lines = read_history(tmp_path / "run")
     for part, name in (("train", "loss"), ("validation", "val_miou")):
         events = EventAccumulator(str(tmp_path / "run" / "tensorboard" / part))

@@ -351,7 +351,7 @@ TABLE = {
     "patience": (lambda seen: [len(fit.weights_after) for fit in seen.fits], {"base": [1, 2], "changed": [2, 3]}),
     "augmentation": (shown, to_be_shown),
     "samples_per_epoch": (of_fits("steps"), {"base": [3, 6], "changed": [5, 7]}),
-    "negatives": (lambda seen: len(seen.description["data"]["negatives"]), {"base": 0, "others": 3}),
+    "negatives": (lambda seen: len(seen.description.data.negatives), {"base": 0, "others": 3}),
     "sampling": (shown, to_be_shown),
     "num_workers": (
         lambda seen: seen.parallel,
@@ -361,7 +361,7 @@ TABLE = {
     "batch_normalization_momentum": (momenta, {"base": {0.99}, "changed": {0.7}}),
     "aux_branch": (lambda seen: len(tf.nest.flatten(seen.fits[0].model.output)), {"base": 1, "changed": 2}),
     "prediction_scale": (  # of the last scores, and of evaluate and predict later
-        lambda seen: (seen.sizes[-1], seen.description["prediction_size"]),
+        lambda seen: (seen.sizes[-1], seen.description.prediction_size),
         {"base": (64, 64), "changed": (128, 128)},
     ),
     "devices": (lambda seen: seen.devices, {"base": 1, "changed": 2}),

@@ -9,10 +9,10 @@ import pytest
 
 from keras_landslide.files.atomic import read_json, write_json
 from keras_landslide.models.saving import layers_with_weights, read_description, read_layers
-from keras_landslide.training import callbacks, fit
+from keras_landslide.training import callbacks, plan
 from keras_landslide.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from keras_landslide.training.runs import read_history
-from tests.small import SETTINGS, assert_equal_weights, history, small_model, small_network
+from tests.small import SETTINGS, assert_equal_weights, history, small_model, small_network, train
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def whole(split, made_once) -> Path:
 
         with small_network(), pytest.MonkeyPatch.context() as patch:
             patch.setattr(keras.Model, "fit", counted)
-            fit.train(SETTINGS, split, out)
+            train(SETTINGS, split, out)
         write_json(out / "optimizer_steps.json", steps)
 
     return made_once("whole", make)
@@ -60,14 +60,14 @@ def test_an_interrupted_run_ends_like_one_that_was_not(split, whole, tmp_path, m
     out = tmp_path / "run"
     interrupt_at(monkeypatch, epoch, step)
     with pytest.raises(KeyboardInterrupt):
-        fit.train(SETTINGS, split, out, resume=True)
+        train(SETTINGS, split, out, resume=True)
     assert (out / "best.weights.h5").exists() == (epoch > 0)
     keras.utils.set_random_seed(99)  # whatever a new process would start from
-    fit.train(SETTINGS, split, out, resume=True)
+    train(SETTINGS, split, out, resume=True)
     assert history(out) == history(whole)
     for name in ("best.weights.h5", "last/last.weights.h5"):
         assert_equal_weights(out / name, whole / name)
-    assert read_description(out / "best.weights.h5")["scores"].keys() == read_history(whole)[0].keys()
+    assert read_description(out / "best.weights.h5").scores.keys() == read_history(whole)[0].keys()
     assert not (out / "last" / "checkpoint.npz").exists()
 
 
@@ -76,12 +76,12 @@ def test_what_a_checkpoint_forgets_would_show(split, whole, tmp_path, monkeypatc
     out = tmp_path / "run"
     interrupt_at(monkeypatch, 4, 1)
     with pytest.raises(KeyboardInterrupt):
-        fit.train(SETTINGS, split, out)
+        train(SETTINGS, split, out)
     checkpoint = read_checkpoint(out / "last" / "checkpoint.npz")
     arrays = [np.zeros_like(array) if array.ndim == 1 else array for array in checkpoint.arrays[forgotten]]
     spoilt = Checkpoint(checkpoint.state, {**checkpoint.arrays, forgotten: arrays})
     write_checkpoint(out / "last" / "checkpoint.npz", spoilt)
-    fit.train(SETTINGS, split, out, resume=True)
+    train(SETTINGS, split, out, resume=True)
     assert history(out)[:4] == history(whole)[:4]
     assert history(out)[4]["loss"] != history(whole)[4]["loss"]
 
@@ -97,7 +97,7 @@ def test_learning_rates_and_steps_of_both_phases(whole):
 def test_both_outputs_are_trained_and_validated_with_an_auxiliary_branch(split, tmp_path):
     """The loss of both outputs is there and falls, and the first one's mIoU is the run's."""
     settings = dataclasses.replace(SETTINGS, aux_branch=True, unfrozen_epochs=0, frozen_epochs=2)
-    fit.train(settings, split, tmp_path / "run")
+    train(settings, split, tmp_path / "run")
     first, second = read_history(tmp_path / "run")
     for loss in ("probabilities_loss", "auxiliary_loss", "val_probabilities_loss", "val_auxiliary_loss"):
         assert 0 < second[loss] < first[loss]
@@ -109,7 +109,7 @@ def test_frozen_means_that_nothing_of_the_backbone_moves(split, tmp_path):
     settings = dataclasses.replace(SETTINGS, unfrozen_epochs=0, frozen_epochs=1)
     keras.utils.set_random_seed(settings.seed)
     before = {layer.name: layer.get_weights() for layer in layers_with_weights(small_model())}
-    fit.train(settings, split, tmp_path / "run")
+    train(settings, split, tmp_path / "run")
     after = read_layers(tmp_path / "run" / "best.weights.h5")
     for name, arrays in after.items():
         same = all(np.array_equal(found, start) for found, start in zip(arrays, before[name], strict=True))
@@ -117,7 +117,7 @@ def test_frozen_means_that_nothing_of_the_backbone_moves(split, tmp_path):
 
 
 def test_precision_is_that_of_the_arithmetic_alone(monkeypatch):
-    model = fit.new_model(dataclasses.replace(SETTINGS, precision="mixed_bfloat16"))
+    model, _ = plan.new_model(dataclasses.replace(SETTINGS, precision="mixed_bfloat16"), None)
     head = model.get_layer("head")
     assert (head.compute_dtype, head.variable_dtype) == ("bfloat16", "float32")
     assert model.output.dtype == "float32"
@@ -128,12 +128,12 @@ def test_precision_is_that_of_the_arithmetic_alone(monkeypatch):
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision_trains_alike_and_goes_on_where_it_was_stopped(split, whole, tmp_path, monkeypatch, precision):
     settings = dataclasses.replace(SETTINGS, precision=precision)
-    fit.train(settings, split, tmp_path / "half")
+    train(settings, split, tmp_path / "half")
     losses, expected = ([line["loss"] for line in history(folder)] for folder in (tmp_path / "half", whole))
     assert losses != expected
     np.testing.assert_allclose(losses, expected, atol=0.03)
     interrupt_at(monkeypatch, 4, 1)
     with pytest.raises(KeyboardInterrupt):
-        fit.train(settings, split, tmp_path / "stopped")
-    fit.train(settings, split, tmp_path / "stopped", resume=True)
+        train(settings, split, tmp_path / "stopped")
+    train(settings, split, tmp_path / "stopped", resume=True)
     assert history(tmp_path / "stopped") == history(tmp_path / "half")

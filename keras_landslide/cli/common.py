@@ -1,9 +1,15 @@
 """What several commands share."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..console import load_tensorflow
 from ..errors import LandslideError, unknown_name
+from ..settings import SMALLEST_INPUT
+
+if TYPE_CHECKING:
+    from ..models.saving import StoredWeights
+    from ..prediction.predictor import Predictor
 
 
 def check_labels(name: str, choices: Sequence[str]) -> None:
@@ -11,15 +17,20 @@ def check_labels(name: str, choices: Sequence[str]) -> None:
         raise unknown_name("labels", name, choices)
 
 
-def described(options) -> tuple[dict, int]:
-    """What the weights say of themselves, and the input size to use."""
+def weights_of(options) -> "StoredWeights":
+    """The weights that are asked for, read and checked; `--image-size` is checked too."""
+    if options.image_size is not None and options.image_size < SMALLEST_INPUT:
+        raise LandslideError(f"--image-size {options.image_size} is not possible; give {SMALLEST_INPUT} or more.")
     load_tensorflow()
-    from ..models import read_description
     from ..models.loading import weights_file
+    from ..models.saving import read_weights
 
-    options.weights = weights_file(options.weights)
-    description = read_description(options.weights)
-    size = options.image_size or description["prediction_size"]
-    if size < 64:
-        raise LandslideError(f"--image-size {size} is not possible; give 64 or more.")
-    return description, size
+    return read_weights(weights_file(options.weights))
+
+
+def predictor_of(weights: "StoredWeights", options) -> "Predictor":
+    """The model of the weights, with the options of `predict` and `evaluate`."""
+    from ..models.loading import rebuilt
+    from ..prediction.predictor import Predictor
+
+    return Predictor.of(rebuilt(weights), image_size=options.image_size, average_flips=options.average_flips)

@@ -1,17 +1,18 @@
 """`export`: weights for another runtime."""
 
 from ..console import say, standard_error_closed
-from .common import described
+from .common import weights_of
 
 
 def export(options) -> None:
-    _, size = described(options)
+    weights = weights_of(options)
+    size = options.image_size or weights.description.prediction_size
     from ..data.synthetic import mountain_scene
     from ..runtimes.export import export_model
 
     with standard_error_closed():  # the converters write there whatever they are told
         made = export_model(
-            options.weights,
+            weights,
             options.format,
             options.out,
             images=[mountain_scene(0, (size, size)).image],

@@ -1,15 +1,13 @@
 """What the classes of a data set are called."""
 
-from .voc import VOC_CLASSES
-
 CLASS_NAMES = ("background", "landslide")
+MOST_PROBABLE = 0.5  # the decision threshold at which the more probable of two classes wins
 
 
 def class_names(classes: int) -> tuple[str, ...]:
-    """What the classes are called in reports: 2 are background and landslide, 21 those of VOC, others have numbers.
+    """Names of classes of which only the number is known: two are background and landslide, others have numbers.
 
     >>> class_names(3)
     ('background', 'class_1', 'class_2')
     """
-    known = {len(names): names for names in (CLASS_NAMES, VOC_CLASSES)}
-    return known.get(classes) or ("background", *(f"class_{number}" for number in range(1, classes)))
+    return CLASS_NAMES if classes == 2 else ("background", *(f"class_{number}" for number in range(1, classes)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..console import progress
+from ..settings import Settings
 from .checks import check_samples
 from .labels import with_labels
 from .layouts import find_data
@@ -22,10 +23,17 @@ class Source:
     fold: str | None = None
     labels: str = "original"
 
-    def load(self, *, seed: int = 0, classes: int = 2, negatives: bool = False) -> Split:
-        """The divided and labelled samples (`load_split`, `labelled`)."""
-        options = {"fold": self.fold, "seed": seed, "classes": classes, "negatives": negatives}
-        return labelled(load_split(self.folder, self.split, **options), self.labels)
+    def load(self, settings: Settings) -> Split:
+        """The divided and labelled samples (`load_split`, `labelled`) for a training of these settings."""
+        split = load_split(
+            self.folder,
+            self.split,
+            fold=self.fold,
+            seed=settings.seed,
+            classes=settings.classes,
+            negatives=settings.negatives != 0,
+        )
+        return labelled(split, self.labels)
 
     def to_json(self) -> dict:
         """Plain values; the folder's place does not depend on where a program is started."""

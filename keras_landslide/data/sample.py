@@ -7,10 +7,17 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..errors import unknown_name
 from ..files.images import read_grey, read_image
 from .overlaps import shared_ground
 
 SUBSETS = ("train", "val", "test")
+
+
+def check_subset(name: str) -> None:
+    """Raise `LandslideError` for a name that is no subset's."""
+    if name not in SUBSETS:
+        raise unknown_name("subset", name, SUBSETS)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import LandslideError, unknown_name
 from ..settings import ALL
-from .sample import SUBSETS, Sample
+from .sample import SUBSETS, Sample, check_subset
 
 BIJIE_SPLITS = ("paper510", "random510", "bijie770", "county_split")
 SPLITS = ("auto", "voc", *BIJIE_SPLITS)
@@ -35,6 +35,7 @@ class Split:
     negatives: dict[str, list[Sample]] = field(default_factory=lambda: {name: [] for name in SUBSETS})
     fold: str | None = None
     labels: str = "original"
+    class_names: tuple[str, ...] = ()  # where more is known of the classes than their number
 
     @property
     def dealt(self) -> bool:
@@ -48,8 +49,7 @@ class Split:
 
     def subset(self, name: str) -> list[Sample]:
         """The samples of `train`, `val` or `test`; raises `LandslideError` if there are none."""
-        if name not in SUBSETS:
-            raise unknown_name("subset", name, SUBSETS)
+        check_subset(name)
         if not self.subsets[name] and self.dealt:
             raise LandslideError(
                 f"The {name} part of split {self.title} has no image: too few images here share no ground; add images."
@@ -67,8 +67,7 @@ class Split:
         Raises `LandslideError` if there are none, or fewer than `number`. With the same seed, a smaller number gives
         a part of what a larger one gives.
         """
-        if name not in SUBSETS:
-            raise unknown_name("subset", name, SUBSETS)
+        check_subset(name)
         here = self.negatives[name]
         wanted = max(1, len(here)) if number == ALL else number
         if wanted > len(here):

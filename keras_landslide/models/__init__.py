@@ -5,18 +5,21 @@ It knows nothing of image files; it may import `files`, `paper`, `settings` and 
 
 from .backbones import BACKBONES
 from .build import ARCHITECTURES, DeepLabV3Plus, PSPNet, UNet, build_model
+from .description import Description
 from .loading import load_model
-from .saving import initialise_from, read_description, save_weights
+from .saving import initialise_from, read_description, read_weights, save_weights
 
 __all__ = [
     "ARCHITECTURES",
     "BACKBONES",
     "DeepLabV3Plus",
+    "Description",
     "PSPNet",
     "UNet",
     "build_model",
     "initialise_from",
     "load_model",
     "read_description",
+    "read_weights",
     "save_weights",
 ]

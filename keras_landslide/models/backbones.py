@@ -33,6 +33,12 @@ class Backbone:
     residual_blocks: tuple[str, ...] = ()
 
 
+# Mean and standard deviation of red, green and blue by which each rule normalises, and whether blue comes first then.
+NORMALISATIONS = {
+    "tf": ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5), False),
+    "caffe": ((123.68, 116.779, 103.939), (1.0, 1.0, 1.0), True),  # the mean is ImageNet's
+}
+
 # The last features end where a decoder begins: no pooling or widening that only a classifier needs.
 BACKBONES = {
     "vgg16": Backbone(
@@ -101,6 +107,14 @@ def backbone_named(name: str) -> Backbone:
     return BACKBONES[name]
 
 
+def check_output_stride(name: str, output_stride: int) -> None:
+    """Raise `LandslideError` for an unknown backbone, or an output stride that this network cannot have."""
+    possible = backbone_named(name).output_strides
+    if output_stride not in possible:
+        allowed = ", ".join(map(str, possible))
+        raise LandslideError(f"Output stride {output_stride} is not possible for {name}. Choose from: {allowed}.")
+
+
 def build_backbone(name: str, *, output_stride: int = 32, momentum: float | None = None) -> keras.Model:
     """The network `name`, input `(N, H, W, 3)` normalised, output a dict of features by nominal stride.
 
@@ -109,10 +123,8 @@ def build_backbone(name: str, *, output_stride: int = 32, momentum: float | None
     far too slow for a few hundred steps from random weights). Weights are random. Raises `LandslideError` for an
     output stride that this network cannot have.
     """
+    check_output_stride(name, output_stride)
     backbone = backbone_named(name)
-    if output_stride not in backbone.output_strides:
-        allowed = ", ".join(map(str, backbone.output_strides))
-        raise LandslideError(f"Output stride {output_stride} is not possible for {name}. Choose from: {allowed}.")
     with keras.StatelessScope(initialize_variables=False):  # only its plan is needed: spare the random weights
         network = backbone.application(include_top=False, weights=None, input_shape=(None, None, 3))
     strides = _nominal_strides(network)

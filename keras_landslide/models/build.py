@@ -1,7 +1,7 @@
 """Input → normalise → backbone → decoder → head → probabilities, for every architecture and backbone."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +9,12 @@ import keras
 from keras import layers, ops
 
 from ..errors import LandslideError, unknown_name
-from .backbones import backbone_named, build_backbone, fixed_names
+from ..settings import SMALLEST_INPUT
+from .backbones import NORMALISATIONS, backbone_named, build_backbone, check_output_stride, fixed_names
 from .deeplabv3plus import deeplabv3plus
 from .layers import ResizeTo
 from .pspnet import auxiliary_branch, pspnet
-from .saving import load_backbone_weights
+from .saving import layers_with_weights, load_backbone_weights
 from .unet import unet
 
 
@@ -32,9 +33,7 @@ ARCHITECTURES = {
     "deeplabv3plus": Architecture(deeplabv3plus, rates=True),
     "pspnet": Architecture(pspnet, auxiliary=auxiliary_branch),
 }
-SMALLEST_SIDE = 64
 BACKBONE_FOLDER_VARIABLE = "KERAS_LANDSLIDE_BACKBONES"
-CAFFE_MEAN = (123.68, 116.779, 103.939)  # of ImageNet, red, green, blue
 
 
 def build_model(
@@ -78,15 +77,12 @@ def build_model(
         >>> model.output_shape
         (None, 64, 96, 2)
     """
-    if architecture not in ARCHITECTURES:
-        raise unknown_name("architecture", architecture, ARCHITECTURES)
-    plan = ARCHITECTURES[architecture]
+    check_network(architecture, backbone, output_stride, aux_branch=aux_branch, rates=rates)
     _check_shape(input_shape, classes)
-    _check_options(architecture, aux_branch, rates)
-    momentum = batch_normalization_momentum
+    plan, momentum = ARCHITECTURES[architecture], batch_normalization_momentum
     stride = output_stride if plan.dilated else backbone_named(backbone).output_strides[-1]
     network = build_backbone(backbone, output_stride=stride, momentum=momentum)
-    _initialise(network, backbone, backbone_weights)
+    initialise_backbone(network, backbone, backbone_weights)
 
     inputs = layers.Input(input_shape, name="image", dtype="float32")
     features = network(normalise(inputs, backbone_named(backbone).normalisation))
@@ -120,11 +116,11 @@ def normalise(x, rule: str):
 
     `"tf"`: −1 to 1. `"caffe"`: blue, green, red, less the mean of ImageNet.
     """
-    if rule == "tf":
-        return layers.Rescaling(1 / 127.5, offset=-1.0, name="normalise", dtype="float32")(x)
-    assert rule == "caffe", rule
-    x = layers.Rescaling(1.0, offset=[-mean for mean in CAFFE_MEAN], name="normalise", dtype="float32")(x)
-    return ops.flip(x, axis=-1)
+    means, deviations, blue_first = NORMALISATIONS[rule]
+    scale = [1 / deviation for deviation in deviations]
+    offset = [-mean / deviation for mean, deviation in zip(means, deviations, strict=True)]
+    x = layers.Rescaling(scale, offset=offset, name="normalise", dtype="float32")(x)
+    return ops.flip(x, axis=-1) if blue_first else x
 
 
 def _probabilities(x, inputs, classes: int, *, name: str, prefix: str = ""):
@@ -136,17 +132,32 @@ def _probabilities(x, inputs, classes: int, *, name: str, prefix: str = ""):
 
 def _check_shape(input_shape, classes: int) -> None:
     sides = input_shape[:2]
-    if len(input_shape) != 3 or input_shape[2] != 3 or any(side is not None and side < SMALLEST_SIDE for side in sides):
+    if (
+        len(input_shape) != 3
+        or input_shape[2] != 3
+        or any(side is not None and side < SMALLEST_INPUT for side in sides)
+    ):
         raise LandslideError(
             f"Input shape {tuple(input_shape)} is not possible; give (height, width, 3) with sides of "
-            f"{SMALLEST_SIDE} pixels or more, or None for any."
+            f"{SMALLEST_INPUT} pixels or more, or None for any."
         )
     if classes < 2:
         raise LandslideError(f"{classes} classes are not possible; give 2 or more, the background included.")
 
 
-def _check_options(architecture: str, aux_branch: bool, rates) -> None:
+def check_network(
+    architecture: str,
+    backbone: str,
+    output_stride: int,
+    *,
+    aux_branch: bool = False,
+    rates: Sequence[int] | None = None,
+) -> None:
+    """Raise `LandslideError` for what `build_model` cannot build; nothing is built or read."""
+    if architecture not in ARCHITECTURES:
+        raise unknown_name("architecture", architecture, ARCHITECTURES)
     plan = ARCHITECTURES[architecture]
+    check_output_stride(backbone, output_stride if plan.dilated else backbone_named(backbone).output_strides[-1])
     if aux_branch and plan.auxiliary is None:
         able = ", ".join(name for name, other in ARCHITECTURES.items() if other.auxiliary)
         raise LandslideError(f"{architecture} has no auxiliary branch; leave out aux_branch or choose from: {able}.")
@@ -157,16 +168,15 @@ def _check_options(architecture: str, aux_branch: bool, rates) -> None:
         raise LandslideError(f"Rates {tuple(rates)} are not possible; give whole numbers of 1 or more.")
 
 
-def _initialise(network: keras.Model, backbone: str, weights: str | Path | None) -> None:
+def initialise_backbone(network: keras.Model, backbone: str, weights: str | Path | None) -> list[str]:
+    """Give the backbone `network` its `backbone_weights` (see `build_model`); the names of layers that stay random."""
     if weights is None:
-        return
+        return [layer.name for layer in layers_with_weights(network)]
     if str(weights) != "imagenet":
-        load_backbone_weights(network, weights)
-        return
+        return load_backbone_weights(network, weights)
     local = local_backbone_file(backbone)
     if local is not None:
-        load_backbone_weights(network, local)
-        return
+        return load_backbone_weights(network, local)
     try:
         source = backbone_named(backbone).application(include_top=False, weights="imagenet", input_shape=(224, 224, 3))
     except Exception as error:  # Keras raises whatever urllib does
@@ -179,6 +189,7 @@ def _initialise(network: keras.Model, backbone: str, weights: str | Path | None)
     for layer in network.layers:
         if layer.weights:
             layer.set_weights(trained[layer.name])
+    return []
 
 
 def local_backbone_file(backbone: str) -> Path | None:

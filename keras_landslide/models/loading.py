@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 
 from .build import build_model
-from .saving import WEIGHTS_SUFFIX, load_weights, read_description
+from .saving import WEIGHTS_SUFFIX, StoredWeights, read_weights, set_weights
 
 
 def shipped_weights(name: str) -> Path | None:
@@ -25,21 +25,28 @@ def load_model(
     `path_or_name` is the path of a `.weights.h5`, or the name of one that travels with the package.
 
     Returns a `keras.Model` from RGB 0–255 `(N, H, W, 3)` to float32 probabilities `(N, H, W, classes)`, for images of
-    any size unless `input_shape` fixes one. Raises `LandslideError` if the file is missing, damaged or of another
-    model.
+    any size unless `input_shape` fixes one; its attribute `description` is what the file says of itself. Raises
+    `LandslideError` if the file is missing, damaged or of another model.
     """
-    path = weights_file(path_or_name)
-    description = read_description(path)
+    return rebuilt(read_weights(weights_file(path_or_name)), input_shape=input_shape)
+
+
+def rebuilt(
+    weights: StoredWeights, *, input_shape: tuple[int | None, int | None, int] = (None, None, 3)
+) -> keras.Model:
+    """The model of weights that were read already, as `load_model` gives it."""
+    description = weights.description
     model = build_model(
-        description["architecture"],
-        description["backbone"],
-        classes=description["classes"],
-        output_stride=description["output_stride"],
-        rates=description.get("rates"),
+        description.architecture,
+        description.backbone,
+        classes=description.classes,
+        output_stride=description.output_stride,
+        rates=description.rates,
         input_shape=input_shape,
         backbone_weights=None,
     )
-    load_weights(model, path)
+    set_weights(model, weights.layers, weights.path)
+    model.description = description
     return model
 
 

@@ -5,8 +5,10 @@ attribute at its root that says what it is. Keras keys layers by class and order
 attributes of the `vars` groups, and all mapping here goes by those names.
 """
 
+import hashlib
 import json
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -16,6 +18,7 @@ import numpy as np
 from ..errors import LandslideError
 from ..files.atomic import check_space, written_beside
 from .backbones import RESIDUAL_NAMES, fixed_names
+from .description import Description, parsed
 
 DESCRIPTION = "keras_landslide"
 WEIGHTS_SUFFIX = ".weights.h5"
@@ -26,8 +29,22 @@ HDF5_OVERHEAD = 2_000_000  # bytes of names and tables, generously: they are 0.5
 log = logging.getLogger("keras_landslide")
 
 
-def save_weights(model: keras.Model, path: Path | str, description: dict) -> None:
-    """Write the weights of `model` with `description` (JSON: architecture, backbone, classes, …), atomically."""
+@dataclass(frozen=True)
+class StoredWeights:
+    """A weights file, read once: what it says of itself, and the arrays of every layer by its name."""
+
+    path: Path
+    description: Description
+    layers: dict[str, list[np.ndarray]]
+
+    def stamp(self) -> dict:
+        """Which file it is, for results that must be told apart later: its path and SHA-256."""
+        with self.path.open("rb") as file:
+            return {"file": str(self.path), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def save_weights(model: keras.Model, path: Path | str, description: Description) -> None:
+    """Write the weights of `model` with `description`, atomically."""
     path = Path(path)
     with written_beside(path.with_name(path.name.removesuffix(WEIGHTS_SUFFIX) + WEIGHTS_SUFFIX)) as beside:
         # On a full disk HDF5 does not only fail, it takes the program down when that ends.
@@ -35,38 +52,51 @@ def save_weights(model: keras.Model, path: Path | str, description: dict) -> Non
         # A model that is being trained would store its optimizer too, twice the size of its weights.
         keras.Model(model.inputs, model.outputs).save_weights(beside)
         with h5py.File(beside, "r+") as file:
-            file.attrs[DESCRIPTION] = json.dumps(description)
+            file.attrs[DESCRIPTION] = json.dumps(description.to_json())
 
 
-def read_description(path: Path | str) -> dict:
+def read_weights(path: Path | str) -> StoredWeights:
+    """All that a weights file of this package holds; raises `LandslideError` for others, and for damaged ones."""
+    with _opened(path) as file:
+        return StoredWeights(Path(path), _description_in(file, path), _layers_in(file, path))
+
+
+def read_description(path: Path | str) -> Description:
     """What the weights file says of itself; raises `LandslideError` for files that are not this package's."""
     with _opened(path) as file:
-        if DESCRIPTION not in file.attrs:
-            raise LandslideError(
-                f"{path}: does not say which model it belongs to; "
-                f"give a {WEIGHTS_SUFFIX} file that keras-landslide wrote."
-            )
-        return json.loads(file.attrs[DESCRIPTION])
+        return _description_in(file, path)
+
+
+def _description_in(file: h5py.File, path: Path | str) -> Description:
+    if DESCRIPTION not in file.attrs:
+        raise LandslideError(
+            f"{path}: does not say which model it belongs to; give a {WEIGHTS_SUFFIX} file that keras-landslide wrote."
+        )
+    return parsed(file.attrs[DESCRIPTION], path)
 
 
 def load_weights(model: keras.Model, path: Path | str) -> None:
-    """Load every weight of `model` by layer name; raises `LandslideError` naming what does not fit.
+    """Load every weight of `model` by layer name; raises `LandslideError` naming what does not fit."""
+    set_weights(model, read_layers(path), path)
 
-    What the file holds beyond the model, such as PSPNet's auxiliary branch, is not needed.
+
+def set_weights(model: keras.Model, stored: dict[str, list[np.ndarray]], path: Path | str) -> None:
+    """Give every layer of `model` its arrays of `stored`, as `load_weights` does with those of the file `path`.
+
+    What is stored beyond the model, such as PSPNet's auxiliary branch, is not needed.
     """
-    stored = read_layers(path)
     _refuse_misfits(model, path, _misfits(model, stored))
     for layer in layers_with_weights(model):
         layer.set_weights(stored[layer.name])
 
 
-def initialise_from(model: keras.Model, path: Path | str) -> None:
+def initialise_from(model: keras.Model, weights: StoredWeights) -> list[str]:
     """Load the weights of a model of another class count: all but the heads, which stay as they are.
 
-    One logged line says what was skipped. Raises `LandslideError`, and loads nothing, if any other layer is missing
-    from the file or has another shape there.
+    Returns the names of those that were skipped, which one logged line says too. Raises `LandslideError`, and loads
+    nothing, if any other layer is missing from the file or has another shape there.
     """
-    stored = read_layers(path)
+    path, stored = weights.path, weights.layers
     misfits = _misfits(model, stored)
     skipped = {name: misfit for name, misfit in misfits.items() if name in HEADS and name in stored}
     _refuse_misfits(model, path, {name: misfit for name, misfit in misfits.items() if name not in skipped})
@@ -75,6 +105,7 @@ def initialise_from(model: keras.Model, path: Path | str) -> None:
             layer.set_weights(stored[layer.name])
     if skipped:
         log.warning("%s: skipped %s.", path, "; ".join(skipped.values()))
+    return list(skipped)
 
 
 def _misfits(model: keras.Model, stored: dict[str, list[np.ndarray]]) -> dict[str, str]:
@@ -96,11 +127,12 @@ def _refuse_misfits(model: keras.Model, path: Path | str, misfits: dict[str, str
         raise LandslideError(f"{path}: these weights are of another model than {model.name}:", files=shown)
 
 
-def load_backbone_weights(network: keras.Model, path: Path | str) -> None:
+def load_backbone_weights(network: keras.Model, path: Path | str) -> list[str]:
     """Load what `path` holds into the backbone `network` by layer name, and log in one line what stays random.
 
-    The file may hold a whole application network, with or without its classifier, or only its first stages. Raises
-    `LandslideError` if no layer, or a layer of another shape, is in it.
+    Returns the names of the layers that stay random. The file may hold a whole application network, with or without
+    its classifier, or only its first stages. Raises `LandslideError` if it has no layer of the backbone, or one of
+    another shape.
     """
     stored = _with_fixed_names(read_layers(path), network)
     random_layers, loaded = [], 0
@@ -123,10 +155,19 @@ def load_backbone_weights(network: keras.Model, path: Path | str) -> None:
             "%s holds %d of %d layers of the backbone; %s to %s stay random.",
             path, loaded, loaded + len(random_layers), random_layers[0], random_layers[-1],
         )  # fmt: skip
+    return random_layers
 
 
 def read_layers(path: Path | str) -> dict[str, list[np.ndarray]]:
-    """The arrays of every layer in a `.weights.h5` file, by layer name, in the order in which Keras keeps them."""
+    """The arrays of every layer in a `.weights.h5` file, by layer name, in the order in which Keras keeps them.
+
+    Raises `LandslideError` for a file that is missing or damaged, or that holds what is not a number.
+    """
+    with _opened(path) as file:
+        return _layers_in(file, path)
+
+
+def _layers_in(file: h5py.File, path: Path | str) -> dict[str, list[np.ndarray]]:
     found: dict[str, list[np.ndarray]] = {}
 
     def visit(_, group):
@@ -134,11 +175,16 @@ def read_layers(path: Path | str) -> dict[str, list[np.ndarray]]:
             name = group.attrs["name"]
             found[name] = [group[key][()] for key in sorted(group, key=int)]
 
-    with _opened(path) as file:
-        try:
-            file.visititems(visit)
-        except (OSError, KeyError, RuntimeError) as error:
-            raise _damaged(path) from error
+    try:
+        file.visititems(visit)
+    except (OSError, KeyError, RuntimeError) as error:
+        raise _damaged(path) from error
+    spoilt = [name for name, arrays in found.items() if not all(np.isfinite(array).all() for array in arrays)]
+    if spoilt:
+        raise LandslideError(
+            f"{path}: {len(spoilt)} of its {len(found)} layers, {spoilt[0]} first, hold values that are not finite "
+            "numbers; train again, or take earlier weights."
+        )
     return found
 
 

@@ -3,20 +3,20 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 
+from ..console import untracked
 from ..data.voc import IMAGES, voc_root
 from ..errors import LandslideError
 from ..files.atomic import write_text
 from ..files.checks import free_folder
 from ..files.images import IMAGE_SUFFIXES, images_in, read_image, write_image
 from ..pictures import overlay
-from .predictor import classes_at_native_size, native_probabilities
+from .predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -82,35 +82,38 @@ def output_names(images: Sequence[Path]) -> list[str]:
 
 
 def predict(
-    model: keras.Model,
+    predictor: Predictor,
     paths: Sequence[Path | str],
     out: Path | str,
     *,
-    image_size: int,
-    average_flips: bool = False,
     overwrite: bool = False,
-    on_done: Callable[[], object] = lambda: None,
+    track: Callable[..., Iterable] = untracked,
 ) -> list[Prediction]:
     """Write `masks/NAME.png` (0/255, native size), `overlays/NAME.png` and `predictions.csv` to the folder `out`.
 
-    Raises `LandslideError` before anything is written if an image is unreadable or the folder cannot be used.
-    `on_done` is called after each image.
+    Raises `LandslideError` before anything is written if an image is unreadable or the folder cannot be used: every
+    image is decoded once for that, and once more to be predicted, so that one at a time is in memory. `track` may show
+    how far it is (`console.bar`).
     """
     images = find_images(paths)
     check_readable(images)
     folder = free_folder(out, overwrite=overwrite)
-    done = []
-    probabilities = native_probabilities(model, map(read_image, images), image_size, average_flips=average_flips)
-    for path, name, probability in zip(images, output_names(images), probabilities, strict=True):
-        landslide = classes_at_native_size(probability) == 1
-        mask, drawn = folder / "masks" / f"{name}.png", folder / "overlays" / f"{name}.png"
-        write_image(mask, landslide.astype(np.uint8) * 255)
-        write_image(drawn, overlay(read_image(path), landslide))
-        height, width = landslide.shape
-        done.append(Prediction(path, mask, drawn, width, height, int(landslide.sum())))
-        on_done()
+    done = [
+        _predicted(predictor, path, folder, name)
+        for path, name in track(list(zip(images, output_names(images), strict=True)))
+    ]
     write_text(folder / "predictions.csv", _table(done, folder))
     return done
+
+
+def _predicted(predictor: Predictor, path: Path, folder: Path, name: str) -> Prediction:
+    image = read_image(path)
+    landslide = predictor.classes(image) == 1
+    mask, drawn = folder / "masks" / f"{name}.png", folder / "overlays" / f"{name}.png"
+    write_image(mask, landslide.astype(np.uint8) * 255)
+    write_image(drawn, overlay(image, landslide))
+    height, width = landslide.shape
+    return Prediction(path, mask, drawn, width, height, int(landslide.sum()))
 
 
 def check_readable(images: Sequence[Path]) -> None:

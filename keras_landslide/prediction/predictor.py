@@ -1,32 +1,106 @@
 """An image → class probabilities at its native size."""
 
-from collections.abc import Iterable, Iterator
+from __future__ import annotations
 
-import keras
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
 import numpy as np
 
-from ..data.letterbox import Letterbox
+from ..data.classes import CLASS_NAMES, MOST_PROBABLE
+from ..data.letterbox import BAR_GREY, Letterbox
+from .windows import blended
+
+if TYPE_CHECKING:
+    import keras
+
+    from ..models.description import Description
 
 FLIPS = ((), (1,), (0,), (0, 1))
 
 
-def native_probabilities(
-    model: keras.Model, images: Iterable[np.ndarray], image_size: int, *, average_flips: bool = False
-) -> Iterator[np.ndarray]:
-    """Class probabilities at native size, `(H, W, classes)` float32, for RGB images `(H, W, 3)` uint8, in order.
+@dataclass(frozen=True)
+class Predictor:
+    """A model, and how an image is brought to it and back.
 
-    Each image goes through the model alone: the rounding of a convolution depends on the batch's size, and the same
-    image must give the same mask to the pixel in whatever company it comes. With `average_flips` the probabilities of
-    the image and its three mirror images are averaged.
+    `run` takes a batch, `(N, S, S, 3)` RGB 0–255 float32, and gives probabilities, `(N, S, S, classes)` float32: a
+    Keras model's `predict_on_batch`, or an exported file in its own runtime.
+
+    Without a `zoom` each image is squeezed into a square of `image_size`. With one it is resampled by that factor
+    (pixels of the input for a pixel of the image) and, where it is then larger than the square, predicted in
+    overlapping windows, so that the ground has one scale in every image.
+
+    >>> predictor = Predictor(lambda batch: np.stack([1 - batch[..., 0] / 255, batch[..., 0] / 255], -1), 64)
+    >>> red = np.full((30, 40, 3), (255, 0, 0), np.uint8)
+    >>> predictor(red).shape, predictor.classes(red).mean()
+    ((30, 40, 2), np.float64(1.0))
     """
-    for image in images:
-        box = Letterbox(*image.shape[:2], image_size)
-        square = box.image_in(image).astype(np.float32)
-        views = FLIPS if average_flips else FLIPS[:1]
-        seen = [np.flip(model.predict_on_batch(np.flip(square, view)[np.newaxis])[0], view) for view in views]
-        yield box.probabilities_out(np.mean(seen, axis=0, dtype=np.float32))
+
+    run: Callable[[np.ndarray], np.ndarray]
+    image_size: int
+    average_flips: bool = False
+    threshold: float = MOST_PROBABLE
+    zoom: float | None = None
+    class_names: tuple[str, ...] = CLASS_NAMES
+
+    @classmethod
+    def of(cls, model: keras.Model, *, image_size: int | None = None, average_flips: bool = False) -> Predictor:
+        """What the weights of a model from `load_model` say, with another `image_size` where one is given."""
+        said: Description = model.description
+        return cls(
+            model.predict_on_batch,
+            image_size or said.prediction_size,
+            average_flips,
+            said.threshold,
+            said.scale and said.scale.training / said.scale.prediction,
+            said.class_names,
+        )
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Class probabilities at native size, `(H, W, classes)` float32, of an RGB image `(H, W, 3)` uint8.
+
+        Each image, and each window, goes through the model alone: the rounding of a convolution depends on the batch's
+        size, and the same image must give the same mask to the pixel in whatever company it comes. With
+        `average_flips` the probabilities of a square and its three mirror images are averaged.
+        """
+        if self.zoom is None:
+            box = Letterbox(*image.shape[:2], self.image_size)
+            return box.probabilities_out(self._of_square(box.image_in(image)))
+        return self._at_one_scale(image)
+
+    def classes(self, image: np.ndarray) -> np.ndarray:
+        """The class of each pixel, `(H, W)` uint8 (see `decided`)."""
+        return decided(self(image), self.threshold)
+
+    def to_json(self) -> dict:
+        """What stands in `evaluate --json` of how images were predicted."""
+        return {"image_size": self.image_size, "average_flips": self.average_flips, "threshold": self.threshold}
+
+    def _of_square(self, square: np.ndarray) -> np.ndarray:
+        square = square.astype(np.float32)
+        views = FLIPS if self.average_flips else FLIPS[:1]
+        seen = [np.flip(self.run(np.flip(square, view)[np.newaxis])[0], view) for view in views]
+        return np.mean(seen, axis=0, dtype=np.float32)
+
+    def _at_one_scale(self, image: np.ndarray) -> np.ndarray:
+        height, width = image.shape[:2]
+        inner_height, inner_width = (max(1, round(side * self.zoom)) for side in (height, width))
+        method = cv2.INTER_AREA if self.zoom < 1 else cv2.INTER_LINEAR
+        inner = cv2.resize(image, (inner_width, inner_height), interpolation=method)
+        lacking = [max(0, self.image_size - side) for side in (inner_height, inner_width)]
+        (top, bottom), (left, right) = ((half // 2, half - half // 2) for half in lacking)
+        padded = np.pad(inner, ((top, bottom), (left, right), (0, 0)), constant_values=BAR_GREY)
+        found = blended(padded, self.image_size, self._of_square)[top:, left:][:inner_height, :inner_width]
+        return cv2.resize(np.ascontiguousarray(found), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def classes_at_native_size(probabilities: np.ndarray) -> np.ndarray:
-    """The most probable class of each pixel, `(H, W)` uint8; one rule for scores and masks."""
-    return np.argmax(probabilities, axis=-1).astype(np.uint8)
+def decided(probabilities: np.ndarray, threshold: float = MOST_PROBABLE) -> np.ndarray:
+    """The class of each pixel, `(H, W)` uint8, from `(H, W, classes)`; one rule for scores and masks.
+
+    The most probable one; of two classes, the second where its probability is above `threshold`.
+    """
+    if threshold == MOST_PROBABLE:
+        return np.argmax(probabilities, axis=-1).astype(np.uint8)
+    return (probabilities[..., 1] > threshold).astype(np.uint8)

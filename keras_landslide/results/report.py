@@ -10,7 +10,7 @@ def report_lines(content: dict, row: Row | None = None) -> list[str]:
 
     `content` has the keys of `evaluate --json`.
     """
-    names = class_names(len(content["confusion"]))
+    names = content.get("class_names") or class_names(len(content["confusion"]))  # files of earlier versions lack them
     two = len(names) == 2
     low, high = interval(content["per_image"], content["groups"], landslide_iou if two else mean_iou)
     lines = [

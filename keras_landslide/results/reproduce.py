@@ -10,18 +10,21 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from ..console import progress
+from ..console import bar
 from ..data.dataset import load_split
 from ..data.sample import Sample
 from ..data.splits import Split
 from ..errors import LandslideError, exit_code
 from ..evaluation import evaluate_labellings
 from ..files.atomic import read_json, write_json
-from ..models import load_model, read_description
+from ..models import read_weights
+from ..models.loading import rebuilt
 from ..paper import Row
 from ..paper import row as row_named
+from ..prediction.predictor import Predictor
 from ..settings import Settings, preset
 from ..training.fit import train
+from ..training.plan import planned
 from ..training.runs import read_history
 from .report import report_lines
 
@@ -102,7 +105,12 @@ def _reproduce(row: Row, options: argparse.Namespace) -> None:
     split = load_split(options.data, options.split, seed=options.seed)
     content = trained_result(settings, few(split) if options.quick else split, Path(options.out))
     print("\n".join(report_lines(content, row)))
-    path = Path(options.results) / f"{row.name}.json"
+    write_result(options, row.name, content)
+
+
+def write_result(options: argparse.Namespace, name: str, content: dict) -> None:
+    """Write `<name>.json` to the folder of results, and say where."""
+    path = Path(options.results) / f"{name}.json"
     write_json(path, content)
     print(f"Result: {path}")
 
@@ -119,7 +127,7 @@ def trained_result(settings: Settings, split: Split, run_folder: Path, scored_on
     `scored_on` has the same test images, labelled as they are to be scored; `split` itself by default (see `result`).
     Raises `LandslideError` where the folder holds the run of other settings, labels or training images.
     """
-    train(settings, split, run_folder, resume=True, report=print)
+    train(planned(settings, split, run_folder, resume=True), report=print)
     return result(run_folder, *(scored_on or (split,)))
 
 
@@ -128,25 +136,25 @@ def result(run_folder: Path, split: Split, *other_labels: Split) -> dict:
 
     The scores on `other_labels`, splits with the same test images, stand under the name of their labels.
     """
-    weights = run_folder / "best.weights.h5"
-    description = read_description(weights)
+    weights = read_weights(run_folder / "best.weights.h5")
+    settings = weights.description.settings
+    predictor = Predictor.of(rebuilt(weights))
     validation = read_json(run_folder / "scores.json")
-    samples = split.subset("test")
-    with progress(len(samples), "scoring the test part") as bar:
-        scores, *others = evaluate_labellings(
-            load_model(weights),
-            {labelled.labels: labelled.subset("test") for labelled in (split, *other_labels)},
-            image_size=description["prediction_size"],
-            split=split.title,
-            subset="test",
-            on_done=bar.update,
-        )
+    scores, *others = evaluate_labellings(
+        predictor,
+        {labelled.labels: labelled.subset("test") for labelled in (split, *other_labels)},
+        split=split.title,
+        subset="test",
+        track=bar("scoring the test part"),
+    )
     history = read_history(run_folder)
     return {
         **scores.to_json(),
         **{other.labels: other.to_json() for other in others},
-        "settings": description["settings"],
-        "seed": description["settings"]["seed"],
+        "weights": weights.stamp(),
+        **predictor.to_json(),
+        "settings": settings,
+        "seed": settings["seed"],
         "machine": machine(),
         "versions": {
             name: metadata.version(name) for name in ("tensorflow", "keras", "numpy", "opencv-python-headless")

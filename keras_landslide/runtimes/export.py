@@ -12,9 +12,10 @@ import numpy as np
 from ..errors import LandslideError, unknown_name
 from ..files.atomic import folder_written_beside, write_json
 from ..files.checks import free_folder
-from ..models.build import SMALLEST_SIDE
-from ..models.loading import load_model, weights_file
-from ..models.saving import read_description
+from ..models.description import Description
+from ..models.loading import rebuilt
+from ..models.saving import StoredWeights
+from ..settings import SMALLEST_INPUT
 
 AGREEMENT = 1e-3  # the largest difference of a probability that is still the same model
 INSTALL = 'pip install "keras-landslide[export]"'
@@ -94,7 +95,7 @@ FORMATS = {
 
 
 def export_model(
-    weights: Path | str,
+    weights: StoredWeights,
     format_name: str,
     out: Path | str,
     *,
@@ -103,7 +104,7 @@ def export_model(
     overwrite: bool = False,
     report: Callable[[str], object] = lambda line: None,
 ) -> Exported:
-    """Write the model of a weights file for another runtime into the folder `out`, with a card beside it.
+    """Write the model of `weights` (`read_weights`) for another runtime into the folder `out`, with a card beside it.
 
     The model takes RGB 0–255 as float32, `(1, S, S, 3)` or, as SavedModel and ONNX, `(N, H, W, 3)` of any size, and
     answers with float32 probabilities `(N, H, W, classes)`. S is `image_size`, by default what the weights say.
@@ -115,17 +116,17 @@ def export_model(
     """
     chosen = _usable(format_name)
     folder = free_folder(out, overwrite=overwrite)
-    description = read_description(weights_file(weights))
-    size = image_size or description["prediction_size"]
+    description = weights.description
+    size = image_size or description.prediction_size
     report("Converting, then comparing with Keras: up to two minutes.")
     sides = (None, None) if chosen.any_size else (size, size)
-    model = load_model(weights, input_shape=(*sides, 3))
+    model = rebuilt(weights, input_shape=(*sides, 3))
     shape = (None if chosen.any_size else 1, *sides, 3)
     with folder_written_beside(folder) as beside:
         path = beside / f"{model.name}{chosen.suffix}"
         _convert(model, path, chosen.keras_name, shape)
         if chosen.any_size:
-            images = [*images, images[0][: max(SMALLEST_SIDE, size * 2 // 3)]]
+            images = [*images, images[0][: max(SMALLEST_INPUT, size * 2 // 3)]]
         difference = _difference(model, chosen.load(path), images)
         if not difference <= AGREEMENT:  # NaN too
             raise FloatingPointError(
@@ -159,16 +160,17 @@ def _difference(model: keras.Model, run: Runner, images: Sequence[np.ndarray]) -
     return max(float(np.abs(run(batch) - model.predict_on_batch(batch)).max()) for batch in batches)
 
 
-def _card(description: dict, format_name: str, file: str, shape: tuple, size: int, difference: float) -> dict:
+def _card(description: Description, format_name: str, file: str, shape: tuple, size: int, difference: float) -> dict:
     """What a program needs to know to use the file."""
     return {
-        "model": f"{description['architecture']}_{description['backbone']}",
+        "model": description.name,
         "format": format_name,
         "file": file,
         "input": {"name": "image", "dtype": "float32", "shape": list(shape), "values": "RGB, 0 to 255"},
         "image_size": size,
         "output": "probabilities of the classes, float32, one for each input pixel",
-        "classes": description["classes"],
+        "classes": description.classes,
+        "class_names": list(description.class_names),
         "difference_from_keras": difference,
-        "settings": description.get("settings"),
+        "settings": description.settings,
     }

@@ -14,8 +14,8 @@ from ..files.checks import free_folder
 from ..scores import landslide_iou
 from ..settings import Settings
 from . import fit
-from .compute import resolved
 from .hosts import hosts
+from .plan import planned
 from .runs import Run
 
 SEEDS_FILE = "seeds.json"
@@ -65,8 +65,6 @@ def do_job(
     if not together.writes:
         report(f"Process {together.process}; process 0 has the run folder and says what happens.")
         report = _silent
-    elif not resume:
-        free_folder(job.out, overwrite=overwrite)  # before a minute is spent on reading files
     options = {"resume": resume, "overwrite": overwrite, "tensorboard": tensorboard, "report": report}
     with _told_how_to_resume(job.out, report):
         if not job.seeds:
@@ -84,17 +82,25 @@ def _told_how_to_resume(folder: Path, report: Callable[[str], None]) -> Iterator
         raise
 
 
-def _train_seeds(job: Job, *, resume: bool, report, **options) -> list[Run]:
-    plan = {"seeds": list(job.seeds), "settings": job.settings.to_json(), "data": job.source.to_json()}
-    if not resume:  # written when the first run begins, so that a mistake in data or weights leaves nothing behind
-        options["before_training"] = lambda *_: write_json(job.out / SEEDS_FILE, plan)
+def _train_seeds(job: Job, *, resume: bool, overwrite: bool, report, **options) -> list[Run]:
+    content = {"seeds": list(job.seeds), "settings": job.settings.to_json(), "data": job.source.to_json()}
+    if not resume:
+        free_folder(job.out, overwrite=overwrite)
+
+    def begin() -> None:
+        if (
+            not resume
+        ):  # not before the first run is planned, so that a mistake in data or weights leaves nothing behind
+            write_json(job.out / SEEDS_FILE, content)
+
     runs = []
     for seed in job.seeds:
         settings = dataclasses.replace(job.settings, seed=seed)
         report(f"Seed {seed}:")
-        runs.append(_train(settings, job.source, job.out / f"seed_{seed}", resume=resume, report=report, **options))
+        how = {"resume": resume, "overwrite": overwrite, "report": report, "begin": begin}
+        runs.append(_train(settings, job.source, job.out / f"seed_{seed}", **how, **options))
     summary = summarised(job.seeds, [read_json(run.scores) for run in runs])
-    write_json(job.out / SEEDS_FILE, {**plan, **summary})
+    write_json(job.out / SEEDS_FILE, {**content, **summary})
     for score, values in summary["scores"].items():
         mean, deviation = (100 * values[key] for key in ("mean", "standard_deviation"))
         report(f"Validation {score} over {len(runs)} seeds, per cent: {mean:.2f} ± {deviation:.2f}")
@@ -124,14 +130,25 @@ def summarised(seeds: Sequence[int], scores: Sequence[dict]) -> dict:
     }
 
 
-def _train(settings: Settings, source: Source, out: Path, *, report, **options) -> Run:
-    settings = resolved(settings)
-    split = source.load(seed=settings.seed, classes=settings.classes, negatives=settings.negatives != 0)
-    negatives = len(fit.training_negatives(settings, split)) or "no"
+def _train(
+    settings: Settings,
+    source: Source,
+    out: Path,
+    *,
+    resume: bool,
+    overwrite: bool,
+    tensorboard: bool,
+    report: Callable[[str], None],
+    begin: Callable[[], None] = lambda: None,
+) -> Run:
+    """Plan and train one run; `begin` is called between the two, when all that can be checked is right."""
+    plan = planned(settings, source, out, overwrite=overwrite, resume=resume)
+    split, negatives = plan.split, len(plan.negatives) or "no"
     report(f"Split {split.title}: {split.counts}; {split.labels} labels, {negatives} negatives.")
-    for name, (ours, paper) in settings.departures_from_paper().items():
+    for name, (ours, paper) in plan.settings.departures_from_paper().items():
         report(f"  departs from the paper: {name} {ours} (paper: {paper})")
-    finished = fit.train(settings, split, out, source=source, report=report, **options)
+    begin()
+    finished = fit.train(plan, tensorboard=tensorboard, report=report)
     scores = read_json(finished.scores)
     landslide = f" (landslide IoU {landslide_iou(scores['confusion']):.4f})" if settings.classes == 2 else ""
     report(

@@ -1,14 +1,18 @@
 """A run folder: `settings.json`, `history.csv`, `curves.png`, `best.weights.h5`, `last/`, `scores.json`."""
 
 import csv
+import dataclasses
 import io
+import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 
 from ..errors import LandslideError
 from ..files.atomic import write_json, write_text
+from ..models.description import Description, parsed
 from ..models.saving import read_description, save_weights
 from ..settings import COMPUTING
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -17,7 +21,7 @@ from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 class Run:
     """The paths of one run, and what is written to them while it trains."""
 
-    def __init__(self, folder: Path | str, description: dict):
+    def __init__(self, folder: Path | str, description: Description):
         self.folder = Path(folder)
         self.description = description
         self.history: list[dict] = []
@@ -55,6 +59,11 @@ class Run:
         """The history's line with the highest validation mIoU; the earlier of equals."""
         return max(self.history, key=lambda line: line["val_miou"])
 
+    def started_from(self, random_layers: Sequence[str]) -> None:
+        """Note the layers that start from random, which are known when the model is there."""
+        start = dataclasses.replace(self.description.start, random_layers=tuple(random_layers))
+        self.description = dataclasses.replace(self.description, start=start)
+
     def begin(self, content: dict) -> None:
         """Write `settings.json`; files of an earlier run that would be mistaken for this one's are removed."""
         for path in (
@@ -85,11 +94,13 @@ class Run:
         if not self.checkpoint.exists():
             return None
         checkpoint = read_checkpoint(self.checkpoint)
-        self._refuse_another(checkpoint.state["description"])
+        held = parsed(json.dumps(checkpoint.state["description"]), self.checkpoint)
+        self._refuse_another(held)
+        self.description = dataclasses.replace(self.description, start=held.start)
         self.history = checkpoint.state["history"]
         return checkpoint
 
-    def _refuse_another(self, held: dict) -> None:
+    def _refuse_another(self, held: Description) -> None:
         differing = _differences(held, self.description)
         if differing:
             raise LandslideError(
@@ -109,7 +120,7 @@ class Run:
         writer.writeheader()
         writer.writerows(self.history)
         write_text(self.folder / "history.csv", table.getvalue())
-        state = {**state, "description": self.description, "history": self.history}
+        state = {**state, "description": self.description.to_json(), "history": self.history}
         write_checkpoint(self.checkpoint, Checkpoint(state, arrays))
         self.keep_if_best(model)
 
@@ -118,25 +129,31 @@ class Run:
         if self.best is self.history[-1]:
             save_weights(model, self.best_weights, self._described(self.best))
 
-    def _described(self, line: dict) -> dict:
-        return {**self.description, "scores": {**line}}
+    def _described(self, line: dict) -> Description:
+        return dataclasses.replace(self.description, scores=dict(line))
 
     def finish(self) -> None:
         """Remove what only an unfinished run needs."""
         self.checkpoint.unlink(missing_ok=True)
 
 
-def _differences(held: dict, wanted: dict) -> list[str]:
+def is_begun(folder: Path | str) -> bool:
+    """Whether the folder holds a run that can go on, or one that is finished."""
+    run = Run(folder, None)
+    return run.checkpoint.exists() or run.scores.exists()
+
+
+def _differences(held: Description, wanted: Description) -> list[str]:
     """What tells the run with the description `held` from `wanted`: settings by name, training images, labels.
 
     How a machine gets through the work is no difference, nor is a setting that `held` does not know yet: it had its
     default when that was written.
     """
-    known = held["settings"]
-    names = sorted(name for name in known if known[name] != wanted["settings"].get(name) and name not in COMPUTING)
-    if held["data"]["trained_on"] != wanted["data"]["trained_on"]:
+    known = held.settings
+    names = sorted(name for name in known if known[name] != wanted.settings.get(name) and name not in COMPUTING)
+    if held.data.trained_on != wanted.data.trained_on:
         names.append("training images")
-    if held["data"]["labels"] != wanted["data"]["labels"]:
+    if held.data.labels != wanted.data.labels:
         names.append("labels")
     return names
 

@@ -15,6 +15,7 @@ from keras_landslide.data.synthetic import mountain_scene
 from keras_landslide.errors import LandslideError
 from keras_landslide.files.images import write_image
 from keras_landslide.models import read_description
+from tests.small import small_network
 
 # name: (top, left, height, width) of the chip in the scene, and of its landslide; chips a, b and c share ground.
 CHIPS = {
@@ -121,23 +122,22 @@ def test_evaluate_scores_on_either_labels_or_both(evaluated):
 
 
 def test_train_is_handed_the_labels_that_it_was_asked_for(chips, tmp_path, monkeypatch, fails):
-    from keras_landslide.training.fit import _description
-
     handed = []
 
-    def train(settings, split, *_, **__):
-        handed.append((split, _description(settings, split)))
+    def train(plan, **_):
+        handed.append(plan)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("keras_landslide.training.fit.train", train)
-    arguments = ["train", "--data", str(chips), "--out", str(tmp_path / "run")]
+    arguments = ["train", "--data", str(chips), "--out", str(tmp_path / "run"), "--backbone-weights", "none"]
     assert "did you mean 'completed'" in fails(*arguments, "--labels", "complete")
     assert "Choose from: original, completed" in fails(*arguments, "--labels", "both")
-    for labels in ("original", "completed"):
-        main([*arguments, "--labels", labels, "--seed", "1"])  # which deals a, b and c to the training part
-        split, description = handed.pop()
-        assert split.labels == description["data"]["labels"] == labels
-        assert any(sample.neighbours for sample in split.subset("train")) == (labels == "completed")
+    with small_network():
+        for labels in ("original", "completed"):
+            main([*arguments, "--labels", labels, "--seed", "1"])  # which deals a, b and c to the training part
+            plan = handed.pop()
+            assert plan.split.labels == plan.run.description.data.labels == labels
+            assert any(sample.neighbours for sample in plan.train_samples) == (labels == "completed")
 
 
 @pytest.mark.slow
@@ -146,7 +146,7 @@ def test_trained_weights_and_validation_scores_say_which_labels(chips, tmp_path)
     arguments = ["train", "--data", str(chips), "--out", str(tmp_path / "run"), "--backbone-weights", "none"]
     arguments += ["--seed", "1"]
     assert main([*arguments, *tiny.split(), "--labels", "completed"]) == 0
-    assert read_description(tmp_path / "run" / "best.weights.h5")["data"]["labels"] == "completed"
+    assert read_description(tmp_path / "run" / "best.weights.h5").data.labels == "completed"
     assert json.loads((tmp_path / "run" / "scores.json").read_text())["labels"] == "completed"
 
 

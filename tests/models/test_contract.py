@@ -4,11 +4,23 @@ Weights are random, but every batch normalisation has the statistics of a few im
 random networks vanish, all answers are 0.5, and any comparison passes.
 """
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
-from keras_landslide.models import ARCHITECTURES, BACKBONES, DeepLabV3Plus, PSPNet, UNet, build_model, load_model
+from keras_landslide.data.classes import class_names
+from keras_landslide.models import (
+    ARCHITECTURES,
+    BACKBONES,
+    DeepLabV3Plus,
+    Description,
+    PSPNet,
+    UNet,
+    build_model,
+    load_model,
+)
 from keras_landslide.models.calibration import calibrate_batch_normalization
 from keras_landslide.models.saving import save_weights
 from keras_landslide.training.losses import SegmentationLoss
@@ -43,8 +55,8 @@ def saved(model: keras.Model, folder, **more):
     """The path of the model's weights file."""
     architecture, backbone = model.name.split("_", 1)
     path = folder / "model.weights.h5"
-    description = {"architecture": architecture, "backbone": backbone, "classes": CLASSES, "output_stride": 16}
-    save_weights(model, path, {**description, **more})
+    description = Description(architecture, backbone, class_names(CLASSES), output_stride=16)
+    save_weights(model, path, dataclasses.replace(description, **more))
     return path
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_landslide.cli import main
-from keras_landslide.models import build_model, save_weights
+from keras_landslide.models import Description, build_model, save_weights
 from keras_landslide.models.calibration import calibrate_batch_normalization
 from keras_landslide.runtimes import export
 
@@ -24,8 +24,7 @@ def written(images, tmp_path):
         architecture, backbone = row.split("_", 1)
         model = build_model(architecture, backbone, input_shape=(None, None, 3), backbone_weights=None)
         calibrate_batch_normalization(model, [images(side, side, count=4)])
-        description = {"architecture": architecture, "backbone": backbone, "classes": 2, "output_stride": 8}
-        save_weights(model, tmp_path / row, {**description, "prediction_size": side})
+        save_weights(model, tmp_path / row, Description(architecture, backbone, prediction_size=side))
         return model, str(tmp_path / f"{row}.weights.h5")
 
     return write
@@ -98,7 +97,7 @@ def test_a_file_that_disagrees_is_not_kept(written, tmp_path, monkeypatch, capsy
     assert not (tmp_path / "out").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["pspnet_mobilenet.weights.h5"]
 
-    right = export.Format("", "_saved_model", (), False, lambda path: export.load_model(weights).predict_on_batch)
+    right = export.Format("", "_saved_model", (), False, lambda path: load_model(weights).predict_on_batch)
     monkeypatch.setitem(export.FORMATS, "savedmodel", right)  # the control: what agrees is kept
     assert main(command) == 0
     assert (tmp_path / "out" / "pspnet_mobilenet.json").is_file()

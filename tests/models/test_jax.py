@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from keras_landslide.models import build_model, load_model, save_weights
+from keras_landslide.models import Description, build_model, load_model, save_weights
 from keras_landslide.models.calibration import calibrate_batch_normalization
 from tests.small import environment
 
@@ -34,8 +34,7 @@ def test_rows_answer_alike_on_jax(images, difference, tmp_path):
         architecture, backbone = row.split("_", 1)
         model = build_model(architecture, backbone, input_shape=(64, 64, 3), backbone_weights=None)
         calibrate_batch_normalization(model, [images(64, 64, count=4)])
-        description = {"architecture": architecture, "backbone": backbone, "classes": 2, "output_stride": 8}
-        save_weights(model, tmp_path / row, description)
+        save_weights(model, tmp_path / row, Description(architecture, backbone))
     command = [sys.executable, "-c", ON_JAX, str(tmp_path), *ROWS]
     done = subprocess.run(command, env=environment("jax"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

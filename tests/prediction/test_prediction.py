@@ -8,18 +8,16 @@ from keras_landslide.errors import LandslideError
 from keras_landslide.files.images import write_image
 from keras_landslide.pictures import OUTLINE, overlay
 from keras_landslide.prediction.images import find_images, output_names, predict
-from keras_landslide.prediction.predictor import native_probabilities
+from keras_landslide.prediction.predictor import Predictor
 
 
 class ByRule:
     """A model of one rule, a batch `(N, H, W, 3)` to landslide's probability, `(N, H, W)`; it keeps the batches."""
 
-    output_shape = (None, None, None, 2)
-
     def __init__(self, rule):
         self.rule, self.batches = rule, []
 
-    def predict_on_batch(self, batch):
+    def __call__(self, batch):
         self.batches.append(np.array(batch))
         landslide = self.rule(self.batches[-1])
         return np.stack([1 - landslide, landslide], axis=-1).astype(np.float32)
@@ -107,7 +105,8 @@ def test_probabilities_are_of_red_green_and_blue_in_that_order_alone_and_unscale
     images = [np.random.default_rng(seed).integers(0, 256, (24, 32, 3)).astype(np.uint8) for seed in (0, 1)]
     for channel in range(3):
         model = ByRule(lambda batch, channel=channel: batch[..., channel] / 255)
-        for image, found in zip(images, native_probabilities(model, images, 32), strict=True):
+        for image in images:
+            found = Predictor(model, 32)(image)
             np.testing.assert_allclose(found[..., 1], image[..., channel] / 255, atol=1e-6)
             np.testing.assert_allclose(found.sum(-1), 1, atol=1e-6)
         assert [batch.shape for batch in model.batches] == [(1, 32, 32, 3)] * 2
@@ -117,10 +116,10 @@ def test_probabilities_are_of_red_green_and_blue_in_that_order_alone_and_unscale
 def test_averaged_flips_are_the_mean_of_four_mirrored_views():
     image = np.random.default_rng(0).integers(0, 256, (20, 20, 3)).astype(np.uint8)
     model = ByRule(red_above_on_the_left)
-    (plain,) = native_probabilities(model, [image], 20)
+    plain = Predictor(model, 20)(image)
     assert len(model.batches) == 1
     np.testing.assert_allclose(plain[..., 1], red_above_on_the_left(image[None])[0], atol=1e-6)
-    (averaged,) = native_probabilities(model, [image], 20, average_flips=True)
+    averaged = Predictor(model, 20, average_flips=True)(image)
     np.testing.assert_allclose(averaged[..., 1], red_around(image), atol=1e-6)
     assert np.abs(averaged - plain).max() > 0.3
     views = (image, image[:, ::-1], image[::-1], image[::-1, ::-1])
@@ -140,7 +139,13 @@ def test_masks_overlays_and_the_table_are_those_made_by_hand(tmp_path):
         Image.fromarray(picture(*landslide.shape, landslide)).save(tmp_path / f"{name}.png")
     paths = [tmp_path / f"{name}.png" for name in landslides]
     model, done = ByRule(red), []
-    made = predict(model, paths, tmp_path / "out", image_size=16, on_done=lambda: done.append(1))
+
+    def track(items):
+        for item in items:
+            yield item
+            done.append(item)
+
+    made = predict(Predictor(model, 16), paths, tmp_path / "out", track=track)
     for name, landslide in landslides.items():
         mask = Image.open(tmp_path / "out" / "masks" / f"{name}.png")
         assert mask.mode == "L"
@@ -165,12 +170,12 @@ def test_predict_takes_the_size_and_the_average_that_it_is_told(tmp_path):
     Image.fromarray(image).save(tmp_path / "a.png")
     masks = {}
     for name, options in {"plain": {}, "averaged": {"average_flips": True}}.items():
-        predict(ByRule(red_above_on_the_left), [tmp_path / "a.png"], tmp_path / name, image_size=20, **options)
+        predict(Predictor(ByRule(red_above_on_the_left), 20, **options), [tmp_path / "a.png"], tmp_path / name)
         masks[name] = np.asarray(Image.open(tmp_path / name / "masks" / "a.png"))
     np.testing.assert_array_equal(masks["averaged"] == 255, red_around(image) > 0.5)
     assert (masks["plain"] != masks["averaged"]).mean() > 0.2
     model = ByRule(red)
-    predict(model, [tmp_path / "a.png"], tmp_path / "larger", image_size=70)
+    predict(Predictor(model, 70), [tmp_path / "a.png"], tmp_path / "larger")
     assert [batch.shape for batch in model.batches] == [(1, 70, 70, 3)]
 
 
@@ -183,7 +188,7 @@ def test_masks_have_the_native_size_of_smaller_and_larger_images(tmp_path):
         flat = np.where(landslide[..., None], (250, 60, 0), (10, 60, 200)).astype(np.uint8)
         Image.fromarray(flat).save(tmp_path / f"{name}.png")
         model = ByRule(lambda batch: batch[..., 0] > 128)
-        (made,) = predict(model, [tmp_path / f"{name}.png"], tmp_path / name, image_size=20)
+        (made,) = predict(Predictor(model, 20), [tmp_path / f"{name}.png"], tmp_path / name)
         np.testing.assert_array_equal(Image.open(made.mask), np.where(landslide, 255, 0))
         assert (made.height, made.width, made.landslide_pixels) == (*sides, landslide.sum())
 

@@ -1,0 +1,50 @@
+"""Squares that cover an image, half overlapping, and how their probabilities are blended; NumPy only."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+
+def window_starts(length: int, size: int) -> list[int]:
+    """Where windows of `size` pixels begin along a side of `length` pixels, which is no shorter.
+
+    Every half window from 0 on; the last lies flush with the far edge, so that no window reaches beyond it.
+
+    >>> window_starts(200, 64)
+    [0, 32, 64, 96, 128, 136]
+    """
+    return [*range(0, length - size, size // 2), length - size]
+
+
+def windows(height: int, width: int, size: int) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of all windows of an image of `height × width`, row by row."""
+    for top in window_starts(height, size):
+        for left in window_starts(width, size):
+            yield slice(top, top + size), slice(left, left + size)
+
+
+def window_weights(size: int) -> np.ndarray:
+    """The weight of each pixel of a window, `(size, size)` float32: a Hann window, sampled between its zeros.
+
+    It is largest in the middle, where a network sees most of what surrounds a pixel, and zero nowhere, so that every
+    pixel of an image has a weight above zero in sum.
+    """
+    side = np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
+    return np.outer(side, side).astype(np.float32)
+
+
+def blended(image: np.ndarray, size: int, probabilities: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Probabilities of an image that is too large for one window, `(H, W, classes)` float32: Σw·p / Σw.
+
+    `image` is `(H, W, 3)` uint8 with sides of at least `size`; `probabilities` gives those of a window,
+    `(size, size, 3)` to `(size, size, classes)`.
+    """
+    weights = window_weights(size)
+    total, weight = None, np.zeros(image.shape[:2], np.float32)
+    for place in windows(*image.shape[:2], size):
+        found = probabilities(image[place])
+        if total is None:
+            total = np.zeros((*image.shape[:2], found.shape[-1]), np.float32)
+        total[place] += weights[..., None] * found
+        weight[place] += weights
+    return total / weight[..., None]
