@@ -34,6 +34,7 @@ setup(
         "opencv-python-headless>=4.10",  # same cv2 as opencv-python, which needs libGL and fails on a plain server
         "pillow>=10.3",  # reads palette masks as class numbers, where OpenCV gives their colours
         "tqdm>=4.66",
+        "pydantic>=2",  # checks what weights files say of themselves; the first with strict dataclasses
         "matplotlib>=3.9",
     ],
     extras_require={

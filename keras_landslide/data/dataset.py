@@ -9,7 +9,7 @@ from ..settings import Settings
 from .checks import check_samples
 from .labels import with_labels
 from .layouts import find_data
-from .overlaps import find_overlaps, overlap_groups
+from .overlaps import Overlap, find_overlaps, overlap_groups
 from .sample import Sample
 from .splits import Split, all_listed, listed_groups, split_samples
 
@@ -61,19 +61,23 @@ def load_split(
     with progress(len(samples) + len(without), "checking files", "file") as bar:
         check_samples([*samples, *without], folder, bar.update, classes=classes)
     if split.dealt or not all_listed(without):
-        split = split_samples(samples, name, groups=groups_by_ground(samples, without), **options)
+        overlaps = overlaps_between(samples, without)
+        listed = listed_groups(samples) | {sample.group: sample.group for sample in without}
+        split = split_samples(samples, name, groups=overlap_groups(listed, overlaps), **options)
+        split = dataclasses.replace(split, overlaps=overlaps)
     return split
 
 
-def groups_by_ground(samples: list[Sample], negatives: list[Sample]) -> dict[str, str]:
-    """Name to group (of negatives: own group to group), as lists know it and shared ground joins it."""
+def overlaps_between(samples: list[Sample], negatives: list[Sample]) -> list[Overlap]:
+    """The overlaps of all these images, behind a bar; negatives go by their own group, not by their name."""
     images = {sample.name: sample.image for sample in samples} | {sample.group: sample.image for sample in negatives}
-    listed = listed_groups(samples) | {sample.group: sample.group for sample in negatives}
     with progress(2 * len(images), "finding overlaps", "step") as bar:
-        return overlap_groups(listed, find_overlaps(images, bar.update))
+        return find_overlaps(images, bar.update)
 
 
 def labelled(split: Split, labels: str) -> Split:
     """`split` with `labels`, original or completed, behind a bar where overlaps have to be found."""
+    if split.overlaps is not None:
+        return with_labels(split, labels)
     with progress(2 * sum(map(len, split.subsets.values())), "finding overlaps", "step") as bar:
         return with_labels(split, labels, bar.update)

@@ -18,7 +18,7 @@ def with_labels(split: Split, labels: str, on_done: Callable[[], object] = lambd
     """`split` as it is for `original`, its samples completed for `completed`; raises `LandslideError` for others.
 
     Each subset is completed from its own samples alone, so that no side of the split learns what another shows.
-    `on_done` is called twice for each sample while overlaps are looked for.
+    `on_done` is called twice for each sample while overlaps are looked for, never where the split has them.
     """
     if labels not in LABELS:
         raise unknown_name("labels", labels, LABELS)
@@ -26,16 +26,20 @@ def with_labels(split: Split, labels: str, on_done: Callable[[], object] = lambd
         return split
     subsets = {}
     for name, samples in split.subsets.items():
-        overlaps = find_overlaps({sample.name: sample.image for sample in samples}, on_done)
+        overlaps = split.overlaps
+        if overlaps is None:
+            overlaps = find_overlaps({sample.name: sample.image for sample in samples}, on_done)
         subsets[name] = completed(samples, overlaps)
     return replace(split, subsets=subsets, labels=labels)
 
 
 def completed(samples: Sequence[Sample], overlaps: Sequence[Overlap]) -> list[Sample]:
-    """`samples`, each with those as neighbours that an overlap links it to; nothing is read or written."""
+    """`samples`, each with those of them as neighbours that an overlap links it to; nothing is read or written."""
     masks = {sample.name: sample.mask for sample in samples}
     neighbours: dict[str, list[Neighbour]] = {name: [] for name in masks}
     for pair in overlaps:
+        if not {pair.a, pair.b} <= masks.keys():
+            continue
         neighbours[pair.a].append(Neighbour(masks[pair.b], pair.dy, pair.dx))
         neighbours[pair.b].append(Neighbour(masks[pair.a], -pair.dy, -pair.dx))
     return [replace(sample, neighbours=tuple(neighbours[sample.name])) for sample in samples]

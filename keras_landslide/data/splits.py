@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import LandslideError, unknown_name
 from ..settings import ALL
+from .overlaps import Overlap
 from .sample import SUBSETS, Sample, check_subset
 
 BIJIE_SPLITS = ("paper510", "random510", "bijie770", "county_split")
@@ -26,7 +27,8 @@ class Split:
 
     `negatives` are images without landslide, divided in the same way and kept apart: they are trained on and reported
     only where that is asked for. `fold` is `i/k` where these are the samples of split `name`, dealt anew into k parts.
-    `labels` says what the samples are labelled with: original or completed masks (see `labels.py`).
+    `labels` says what the samples are labelled with: original or completed masks (see `labels.py`). `overlaps` are those
+    of all samples where they had to be looked for to divide them, `None` where they did not.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Split:
     negatives: dict[str, list[Sample]] = field(default_factory=lambda: {name: [] for name in SUBSETS})
     fold: str | None = None
     labels: str = "original"
+    overlaps: Sequence[Overlap] | None = None
     class_names: tuple[str, ...] = ()  # where more is known of the classes than their number
 
     @property

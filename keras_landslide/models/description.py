@@ -16,15 +16,15 @@ from .backbones import NORMALISATIONS, backbone_named
 
 FORMAT = 2
 
-Metres = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True)
 class Scale:
     """Metres a pixel: of the model's input at prediction, and of the images that it was trained on as they were."""
 
-    prediction: Metres
-    training: Metres
+    prediction: Positive
+    training: Positive
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Bands:
 
     names: tuple[str, ...]
     mean: tuple[float, ...]
-    standard_deviation: tuple[Metres, ...]
+    standard_deviation: tuple[Positive, ...]
 
 
 @dataclass(frozen=True)
@@ -131,23 +131,26 @@ def parsed(text: str, path: Path | str) -> Description:
     try:
         content = json.loads(text)
         number = content.get("format", 1)
-        if number == 1:
-            content = _upgraded(content)
-        if isinstance(number, int) and number > FORMAT:
-            raise LandslideError(
-                f"{path}: was written by a later version of keras-landslide (format {number}, this one reads up to "
-                f"{FORMAT}); update with pip install --upgrade keras-landslide."
-            )
+    except (ValueError, AttributeError) as error:
+        raise _damaged(path, "it is no JSON of this package") from error
+    if number not in (1, FORMAT):
+        raise LandslideError(
+            f"{path}: what it says of itself has format {number}, and this version of keras-landslide reads up to "
+            f"{FORMAT}; update with pip install --upgrade keras-landslide."
+        )
+    try:
+        content = _upgraded(content) if number == 1 else content
         description = _DESCRIPTION.validate_json(json.dumps(content), strict=True)
+        here = bands_of(description.backbone)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise _damaged(path, f"{where}: {first['msg']}") from error
     except KeyError as error:
         raise _damaged(path, f"{error.args[0]} is missing") from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise _damaged(path, "it is no JSON of this package") from error
-    if description.bands != bands_of(description.backbone):
+    except (TypeError, AttributeError, LandslideError) as error:
+        raise _damaged(path, str(error).rstrip(".")) from error
+    if description.bands != here:
         raise LandslideError(
             f"{path}: is for the bands {', '.join(description.bands.names)} with statistics of their own; this version "
             f"takes red, green and blue as {description.backbone} has them."

@@ -1,0 +1,182 @@
+"""What weights say of themselves: read back as it was written, of format 1 too, and refused where it is damaged."""
+
+import json
+import shutil
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from keras_landslide.errors import LandslideError
+from keras_landslide.models import load_model
+from keras_landslide.models.description import Bands, Data, Description, Scale, Start, parsed
+
+DATA = Data("paper510", ("a", "b"), fold="1/5", labels="completed", groups=("a",), negatives=("n",))
+FULL = Description(
+    "unet",
+    "vgg16",
+    class_names=("background", "landslide", "scree"),
+    output_stride=16,
+    rates=(6, 12, 18),
+    prediction_size=416,
+    scale=Scale(prediction=1.6, training=0.77),
+    threshold=0.75,
+    start=Start("voc.weights.h5", ("head",), Data("voc", ("2007_000032",))),
+    settings={"seed": 3, "focal": 0.5},
+    data=DATA,
+    scores={"epoch": 7, "val_miou": 0.8},
+)
+# As format 1 was written; nothing that is not in a file of that time.
+FORMAT_1 = {
+    "format": 1,
+    "architecture": "pspnet",
+    "backbone": "mobilenet_v2",
+    "classes": 2,
+    "output_stride": 8,
+    "prediction_size": 568,
+    "settings": {"seed": 1, "backbone_weights": "imagenet", "init_weights": None},
+    "data": {"split": "auto", "fold": None, "labels": "original", "trained_on": ["a"], "groups": [], "negatives": []},
+    "initial_data": None,
+    "scores": {"epoch": 4},
+}
+
+
+def test_what_is_written_is_read_back():
+    assert parsed(json.dumps(FULL.to_json()), "x") == FULL
+    plain = Description("pspnet", "resnet50")
+    assert parsed(json.dumps(plain.to_json()), "x") == plain
+    assert (plain.class_names, plain.threshold, plain.scale) == (("background", "landslide"), 0.5, None)
+    assert FULL.to_json()["format"] == 2 and FULL.classes == 3 and FULL.name == "unet_vgg16"
+
+
+def test_bands_are_those_by_which_the_backbone_normalises():
+    """ImageNet's, in the order of the image, whatever order the network wants; −1 to 1 for MobileNet and Xception."""
+    caffe = Description("unet", "vgg16").bands
+    assert caffe == Bands(("red", "green", "blue"), (123.68, 116.779, 103.939), (1.0, 1.0, 1.0))
+    assert Description("pspnet", "mobilenet_v2").bands == Bands(caffe.names, (127.5,) * 3, (127.5,) * 3)
+
+
+def test_a_file_of_format_1_says_the_same_as_it_did():
+    said = parsed(json.dumps(FORMAT_1), "x")
+    assert said == Description(
+        "pspnet",
+        "mobilenet_v2",
+        output_stride=8,
+        prediction_size=568,
+        start=Start("imagenet", random_layers=None),
+        settings=FORMAT_1["settings"],
+        data=Data("auto", ("a",)),
+        scores={"epoch": 4},
+    )
+
+
+def test_classes_of_format_1_are_named_where_they_are_two_and_numbered_else():
+    named = {number: parsed(json.dumps({**FORMAT_1, "classes": number}), "x").class_names for number in (2, 21)}
+    assert named[2] == ("background", "landslide")
+    assert named[21] == ("background", *(f"class_{number}" for number in range(1, 21)))
+
+
+def test_format_1_says_which_weights_it_started_from():
+    settings = {**FORMAT_1["settings"], "init_weights": "voc.weights.h5"}
+    before = {"split": "voc", "fold": None, "labels": "original", "trained_on": ["v"], "groups": [], "negatives": []}
+    said = parsed(json.dumps({**FORMAT_1, "settings": settings, "initial_data": before}), "x")
+    assert said.start == Start("voc.weights.h5", None, Data("voc", ("v",)))
+    bare = {name: FORMAT_1[name] for name in ("architecture", "backbone", "classes", "output_stride")}
+    assert parsed(json.dumps(bare), "x").start is None
+
+
+def changed(**parts) -> str:
+    return json.dumps({**Description("pspnet", "mobilenet_v2").to_json(), **parts})
+
+
+def without(name: str, content: dict) -> str:
+    return json.dumps({key: value for key, value in content.items() if key != name})
+
+
+DAMAGE = {
+    "no JSON": ("{'architecture': ", "it is no JSON of this package"),
+    "no object": ("[1, 2]", "it is no JSON of this package"),
+    "no architecture": (without("architecture", FULL.to_json()), "architecture: Field required"),
+    "no classes in format 1": (without("classes", FORMAT_1), "classes is missing"),
+    "a side in words": (changed(prediction_size="568"), "prediction_size: Input should be a valid integer"),
+    "a side below the smallest": (changed(prediction_size=9), "prediction_size: Input should be greater than or equal"),
+    "one class": (changed(class_names=["landslide"]), "class_names: Tuple should have at least 2 items"),
+    "a threshold of 1": (changed(threshold=1.0), "threshold: Input should be less than 1"),
+    "a pixel of no length": (changed(scale={"prediction": 0, "training": 1}), "scale.prediction: Input should be"),
+    "a later format": (changed(format=99), "has format 99, and this version of keras-landslide reads up to 2; update"),
+    "a format in words": (changed(format="two"), "has format two"),
+    "settings that are a list": (json.dumps({**FORMAT_1, "settings": []}), "damaged ("),
+    "classes in words": (json.dumps({**FORMAT_1, "classes": "two"}), "damaged ("),
+    "other bands": (
+        changed(bands={"names": ["red", "near infrared"], "mean": [0.0, 0.0], "standard_deviation": [1.0, 1.0]}),
+        "is for the bands red, near infrared",
+    ),
+    "an unknown backbone": (changed(backbone="vgg17"), "Unknown backbone 'vgg17'"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_description_is_one_sentence_that_names_the_file(damage):
+    text, message = DAMAGE[damage]
+    with pytest.raises(LandslideError) as error:
+        parsed(text, "folder/some.weights.h5")
+    said = str(error.value)
+    assert message in said and said.startswith("folder/some.weights.h5: ") and "\n" not in said
+
+
+@pytest.fixture
+def spoilt(tiny_run, tmp_path):
+    """A function to a copy of trained weights with another description or with a value that is not a number."""
+    path = tmp_path / "spoilt.weights.h5"
+
+    def copy(description: str | None):
+        shutil.copy(tiny_run / "best.weights.h5", path)
+        with h5py.File(path, "r+") as file:
+            if description is not None:
+                file.attrs["keras_landslide"] = description
+            else:
+                kernels = []
+                file.visit(lambda name: kernels.append(name) if name.endswith("conv2d/vars/0") else None)
+                file[kernels[0]][0] = np.nan
+        return path
+
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("description", "message"),
+    [(*DAMAGE["no JSON"],), (*DAMAGE["no architecture"],), (*DAMAGE["a later format"],), (None, "not finite numbers")],
+    ids=["no JSON", "no architecture", "a later format", "NaN"],
+)
+def test_spoilt_weights_are_refused_wherever_weights_are_read(fails, spoilt, scenes, tmp_path, description, message):
+    path, out = spoilt(description), tmp_path / "out"
+    image = next((scenes / "landslide" / "image").iterdir())
+    said = [
+        fails("predict", "--weights", path, image, "--out", out),
+        fails("evaluate", "--weights", path, "--data", scenes, "--json", out),
+        fails("export", "--weights", path, "--format", "savedmodel", "--out", out),
+        fails("train", "--data", scenes, "--out", out, "--init-weights", path, "--image-size", 64),
+    ]
+    for text in said:
+        assert message in text and text.startswith(f"keras-landslide: {path}: ") and text.count("\n") == 1
+    with pytest.raises(LandslideError, match="spoilt"):
+        load_model(path)
+    assert not out.exists()
+
+
+def test_a_model_hands_on_what_its_file_says(tiny_run):
+    model = load_model(tiny_run / "best.weights.h5")
+    with h5py.File(tiny_run / "best.weights.h5") as file:
+        written = json.loads(file.attrs["keras_landslide"])
+    assert isinstance(model, keras.Model) and model.description.to_json() == {
+        **written,
+        # JSON has no tuples
+        "class_names": ("background", "landslide"),
+        "bands": {name: tuple(values) for name, values in written["bands"].items()},
+        "start": {**written["start"], "random_layers": tuple(written["start"]["random_layers"])},
+        "data": {
+            **written["data"],
+            **{name: tuple(written["data"][name]) for name in ("trained_on", "groups", "negatives")},
+        },
+    }
