@@ -7,8 +7,8 @@ What it writes is for `keras-landslide train --experiment pspnet_mobilenet_v2 --
 
 21 classes of equal weight; the lists train and val of VOC2012, 1464 and 1449 images. VOC2012 is 2 GB from
 http://host.robots.ox.ac.uk/pascal/VOC/voc2012/. It was not to be had where this was written, so this has not been run
-in full and no score is known: only on a made-up folder of the same form (tests/test_from_voc.py). From timed steps, the
-45 epochs of the `cpu` preset take PSPNet (MobileNetV2) about six hours on two cores.
+in full and no score is known: only on a made-up folder of the same form (tests/training/test_from_voc.py). From timed
+steps, the 45 epochs of the `cpu` preset take PSPNet (MobileNetV2) about six hours on two cores.
 """
 
 import argparse

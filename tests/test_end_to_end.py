@@ -141,8 +141,10 @@ def test_variants_of_training_images_are_known_for_what_they_are(best, scenes, t
     printed = capsys.readouterr().out
     assert f"{count} of these {count} images show ground that was trained on" in printed
     assert "were trained on: the scores say nothing" not in printed
-    evaluated(best, scenes, tmp_path, "test")
-    assert "trained on" not in capsys.readouterr().out
+    assert scores["trained_on"] == {"images": 0, "ground": count, "negatives": 0, "initial_images": 0}
+    scores = evaluated(best, scenes, tmp_path, "test")
+    assert "trained on" not in capsys.readouterr().out and not any(scores["trained_on"].values())
+    assert evaluated(best, scenes, tmp_path, "train")["trained_on"]["images"] == 13
 
 
 def test_negatives_are_reported_apart_and_as_the_masks_have_them(best, scenes, tmp_path, capsys):

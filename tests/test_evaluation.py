@@ -1,6 +1,7 @@
 """Counts at native size by models made by hand: images without landslide, and more than two classes."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ from keras_landslide.data.classes import class_names
 from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.sample import Sample
 from keras_landslide.data.voc import VOC_CLASSES
-from keras_landslide.evaluation import Evaluation, FalseAlarms, evaluate, false_alarms
+from keras_landslide.evaluation import Evaluation, FalseAlarms, evaluate, evaluate_labellings, false_alarms
 from keras_landslide.files.images import write_image
 from keras_landslide.prediction.predictor import Predictor
 from keras_landslide.results.report import negatives_line, report_lines
@@ -154,6 +155,24 @@ def test_counts_are_of_native_pixels_smaller_and_larger_than_the_input(tmp_path)
     assert scores["landslide"]["precision"] == tp / (tp + fp) and scores["landslide"]["recall"] == tp / (tp + fn)
     assert scores["background"]["precision"] == tn / (tn + fn) and scores["background"]["recall"] == tn / (tn + fp)
     assert [batch.shape for batch in model.batches] == [(1, 40, 40, 3)] * 3
+
+
+def test_two_labellings_meet_the_same_images_even_when_read_ahead(tmp_path):
+    """Truths that tell every image from the others, and a bar that takes all before it gives the first."""
+    random, labellings, wanted = np.random.default_rng(3), {"original": [], "completed": []}, {}
+    for number in range(4):
+        found = random.random((16, 16)) > 0.5
+        for name, samples in labellings.items():
+            truth = random.random((16, 16)) > 0.2 * (number + 1)
+            samples.append(
+                replace(sample(tmp_path, f"{name}_{number}", picture(16, 16, found), truth), name=str(number))
+            )
+            wanted.setdefault(name, {})[str(number)] = counted(truth, found)
+    model = ByRule(lambda batch: batch[..., 0] > 128)
+    how = {"split": "mine", "subset": "test", "track": lambda images: iter(list(images))}
+    evaluations = evaluate_labellings(Predictor(model, 16), labellings, **how)
+    assert {one.labels: one.to_json()["per_image"] for one in evaluations} == wanted
+    assert len(model.batches) == 4  # one prediction an image, however many labels
 
 
 def test_red_is_counted_and_not_blue(tmp_path):

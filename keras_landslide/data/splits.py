@@ -27,8 +27,8 @@ class Split:
 
     `negatives` are images without landslide, divided in the same way and kept apart: they are trained on and reported
     only where that is asked for. `fold` is `i/k` where these are the samples of split `name`, dealt anew into k parts.
-    `labels` says what the samples are labelled with: original or completed masks (see `labels.py`). `overlaps` are those
-    of all samples where they had to be looked for to divide them, `None` where they did not.
+    `labels` says what the samples are labelled with: original or completed masks (see `labels.py`). `overlaps` are
+    those of all samples where they had to be looked for to divide them, `None` where they did not.
     """
 
     name: str

@@ -101,6 +101,6 @@ def decided(probabilities: np.ndarray, threshold: float = MOST_PROBABLE) -> np.n
 
     The most probable one; of two classes, the second where its probability is above `threshold`.
     """
-    if threshold == MOST_PROBABLE:
+    if threshold == MOST_PROBABLE or probabilities.shape[-1] > 2:
         return np.argmax(probabilities, axis=-1).astype(np.uint8)
     return (probabilities[..., 1] > threshold).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,15 @@ def test_another_side_of_the_split_adds_nothing(chips):
         np.testing.assert_array_equal(sample.read()[1], expected(sample.name))
     split = with_labels(split_of(chips, train="ac", test="bd"), "completed")
     np.testing.assert_array_equal(split.subset("train")[1].read()[1], expected("c", "a"))
+
+
+def test_overlaps_that_the_split_has_are_not_sought_again(chips, monkeypatch):
+    whole = with_labels(split_of(chips, train="ac", test="bd"), "completed")
+    images = {sample.name: sample.image for sample in find_samples(chips)}
+    split = replace(split_of(chips, train="ac", test="bd"), overlaps=find_overlaps(images))
+    assert len(split.overlaps) == 3  # of which one lies in a subset
+    monkeypatch.setattr("keras_landslide.data.labels.find_overlaps", lambda *_: pytest.fail("sought again"))
+    assert with_labels(split, "completed").subsets == whole.subsets
 
 
 def test_original_labels_are_the_masks_and_other_names_are_refused(chips):

@@ -1,12 +1,16 @@
 """Names of outputs; what models made by hand make of known pixels: probabilities, masks, overlays, the table."""
 
+import weakref
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from keras_landslide.errors import LandslideError
+from keras_landslide.files import images as files
 from keras_landslide.files.images import write_image
 from keras_landslide.pictures import OUTLINE, overlay
+from keras_landslide.prediction import images
 from keras_landslide.prediction.images import find_images, output_names, predict
 from keras_landslide.prediction.predictor import Predictor
 
@@ -191,6 +195,27 @@ def test_masks_have_the_native_size_of_smaller_and_larger_images(tmp_path):
         (made,) = predict(Predictor(model, 20), [tmp_path / f"{name}.png"], tmp_path / name)
         np.testing.assert_array_equal(Image.open(made.mask), np.where(landslide, 255, 0))
         assert (made.height, made.width, made.landslide_pixels) == (*sides, landslide.sum())
+
+
+def test_every_image_is_decoded_twice_and_one_at_a_time_is_in_memory(tmp_path, monkeypatch):
+    names = [f"image_{number}.png" for number in range(5)]
+    for number, name in enumerate(names):
+        write_image(tmp_path / name, np.full((20, 30, 3), 40 * number, np.uint8))
+    decoded, alive = [], []
+
+    def read(path):
+        image = files.read_stored(path)[..., ::-1].copy()
+        decoded.append((path.name, weakref.ref(image)))
+        return image
+
+    def landslide(batch):
+        alive.append([name for name, image in decoded if image() is not None])
+        return red(batch)
+
+    monkeypatch.setattr(images, "read_image", read)
+    predict(Predictor(ByRule(landslide), 32), [tmp_path / name for name in names], tmp_path / "out")
+    assert [name for name, _ in decoded] == names + names  # all are checked first
+    assert alive == [[name] for name in names]
 
 
 def test_of_a_folder_in_vocs_form_the_photographs_are_found(voc):

@@ -16,7 +16,7 @@ from keras_landslide.errors import LandslideError
 from keras_landslide.results import reproduce
 from keras_landslide.settings import preset
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("table5_*.py"))
 RESULT_KEYS = {"settings", "seed", "machine", "versions", "date", "minutes", "history"}
 

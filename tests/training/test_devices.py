@@ -12,7 +12,7 @@ from keras_landslide.files.atomic import read_json
 from keras_landslide.training.runs import read_history
 from tests.small import FLAGS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TWO_PROCESSORS = """
 import dataclasses, sys
 import numpy as np

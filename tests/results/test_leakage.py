@@ -11,7 +11,7 @@ from keras_landslide.data.sample import Sample
 from keras_landslide.data.splits import bijie_table, split_samples
 from keras_landslide.errors import LandslideError
 from keras_landslide.scores import landslide_iou, paired_difference
-from tests.test_experiments import ROOT, loaded, run, same_numbers
+from tests.results.test_experiments import ROOT, loaded, run, same_numbers
 
 SCRIPT = ROOT / "experiments" / "leakage.py"
 

@@ -89,7 +89,7 @@ import keras
 import numpy as np
 from keras_landslide.training.hosts import hosts
 from keras_landslide.settings import Settings
-from tests.test_hosts import steps
+from tests.training.test_hosts import steps
 content, out = np.load(sys.argv[1]), sys.argv[2]
 together = hosts()
 keras.utils.set_random_seed(0)

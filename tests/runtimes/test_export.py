@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_landslide.cli import main
-from keras_landslide.models import Description, build_model, save_weights
+from keras_landslide.models import Description, build_model, load_model, save_weights
 from keras_landslide.models.calibration import calibrate_batch_normalization
 from keras_landslide.runtimes import export
 
@@ -22,6 +22,7 @@ def written(images, tmp_path):
 
     def write(row: str, side: int = SIDE) -> tuple[keras.Model, str]:
         architecture, backbone = row.split("_", 1)
+        keras.utils.set_random_seed(0)
         model = build_model(architecture, backbone, input_shape=(None, None, 3), backbone_weights=None)
         calibrate_batch_normalization(model, [images(side, side, count=4)])
         save_weights(model, tmp_path / row, Description(architecture, backbone, prediction_size=side))

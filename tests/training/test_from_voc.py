@@ -22,7 +22,7 @@ from keras_landslide.settings import Settings
 from keras_landslide.training.plan import initial_weights, new_model
 from keras_landslide.training.runs import read_history
 
-PRETRAIN = Path(__file__).parents[1] / "experiments" / "pretrain_voc.py"
+PRETRAIN = Path(__file__).parents[2] / "experiments" / "pretrain_voc.py"
 SMALL = {"architecture": "pspnet", "backbone": "mobilenet", "output_stride": 16, "image_size": 64}
 DATA = Data("voc", ("2007_000000", "2007_000001"))
 

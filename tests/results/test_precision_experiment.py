@@ -8,7 +8,7 @@ import pytest
 from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.splits import split_samples
 from keras_landslide.results.paired import Pair
-from tests.test_experiments import ROOT, loaded, run, same_numbers
+from tests.results.test_experiments import ROOT, loaded, run, same_numbers
 
 
 def test_both_precisions_are_compared_on_the_same_images():

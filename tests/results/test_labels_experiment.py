@@ -12,7 +12,7 @@ from keras_landslide.models.description import Data, Description
 from keras_landslide.results import reproduce
 from keras_landslide.settings import Settings
 from keras_landslide.training import runs
-from tests.test_experiments import ROOT, loaded, run, same_numbers
+from tests.results.test_experiments import ROOT, loaded, run, same_numbers
 
 SCRIPT = ROOT / "experiments" / "labels.py"
 

@@ -14,7 +14,7 @@ from keras_landslide.training.checkpoint import read_checkpoint
 from keras_landslide.training.runs import read_history
 from tests.conftest import TINY
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # Dropout, negatives, a cosine schedule and early stopping: whatever a checkpoint could forget.
 LONG = [*TINY, "--negatives", "3", "--frozen-epochs", "2", "--unfrozen-epochs", "4", "--patience", "2"]
 LONG += ["--learning-rate-schedule", "cosine"]

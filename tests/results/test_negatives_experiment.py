@@ -5,7 +5,7 @@ import json
 import pytest
 
 from keras_landslide.evaluation import FalseAlarms
-from tests.test_experiments import ROOT, loaded, run, same_numbers
+from tests.results.test_experiments import ROOT, loaded, run, same_numbers
 
 
 def test_scores_are_compared_on_the_same_images():

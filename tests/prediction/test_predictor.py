@@ -1,0 +1,96 @@
+"""One image at one scale, the threshold, and what the predictor of a model takes from its weights."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from keras_landslide.models.description import Description, Scale
+from keras_landslide.prediction.predictor import Predictor, decided
+from tests.prediction.test_prediction import ByRule, red, red_above_on_the_left, red_around
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def test_the_threshold_is_of_landslides_probability_and_the_most_probable_class_is_0_5():
+    landslide = np.array([[0.2, 0.5, 0.51, 0.75, 0.76]], np.float32)
+    probabilities = np.stack([1 - landslide, landslide], -1)
+    assert decided(probabilities).tolist() == [[0, 0, 1, 1, 1]]
+    assert decided(probabilities, 0.75).tolist() == [[0, 0, 0, 0, 1]]
+    assert decided(probabilities, 0.4).tolist() == [[0, 1, 1, 1, 1]]
+    assert decided(probabilities).dtype == decided(probabilities, 0.4).dtype == np.uint8
+    three = np.array([[[0.1, 0.3, 0.6], [0.3, 0.4, 0.3]]], np.float32)  # a threshold means nothing there
+    assert decided(three, 0.2).tolist() == [[2, 1]]
+    image = noise(30, 40)
+    for threshold in (0.3, 0.5, 0.8):
+        found = Predictor(ByRule(red), 40, threshold=threshold).classes(image)
+        np.testing.assert_array_equal(found, image[..., 0] / 255 > threshold)
+
+
+def test_an_image_that_is_larger_at_its_scale_is_predicted_in_windows():
+    image, model = noise(50, 90), ByRule(red)
+    found = Predictor(model, 32, zoom=1.0)(image)
+    np.testing.assert_allclose(found[..., 1], image[..., 0] / 255, atol=1e-6)
+    np.testing.assert_allclose(found.sum(-1), 1, atol=1e-6)
+    tops, lefts = (0, 16, 18), (0, 16, 32, 48, 58)
+    wanted = [image[top : top + 32, left : left + 32] for top in tops for left in lefts]
+    assert len(model.batches) == len(wanted)
+    for batch, window in zip(model.batches, wanted, strict=True):
+        assert batch.dtype == np.float32
+        np.testing.assert_array_equal(batch, window[None])
+
+
+def test_at_half_the_scale_areas_are_averaged_and_probabilities_come_back_at_native_size():
+    """Blocks of 2 × 2 pixels of one colour, whose mean is that colour; a ramp, which bilinear enlarging keeps."""
+    small = np.zeros((20, 24, 3), np.uint8)
+    small[..., 0] = 4 * np.arange(24)
+    model = ByRule(red)
+    found = Predictor(model, 32, zoom=0.5)(small.repeat(2, 0).repeat(2, 1))
+    (batch,) = model.batches
+    np.testing.assert_array_equal(batch[0, 6:26, 4:28], small)  # in the middle, grey around
+    assert (batch[0, :6] == 128).all() and (batch[0, 26:] == 128).all() and (batch[0, :, :4] == 128).all()
+    assert found.shape == (40, 48, 2)
+    ramp = 4 * (np.arange(48) - 0.5) / 2 / 255
+    np.testing.assert_allclose(found[:, 1:-1, 1], np.tile(ramp[1:-1], (40, 1)), atol=1e-6)
+
+
+def test_windows_are_averaged_over_flips_each():
+    image, model = noise(32, 32), ByRule(red_above_on_the_left)
+    found = Predictor(model, 32, average_flips=True, zoom=1.0)(image)
+    assert len(model.batches) == 4
+    np.testing.assert_allclose(found[..., 1], red_around(image), atol=1e-6)
+
+
+def test_an_image_of_one_pixel_at_a_small_scale():
+    assert Predictor(ByRule(red), 32, zoom=0.1)(noise(1, 3)).shape == (1, 3, 2)
+
+
+def test_a_predictor_does_what_the_weights_say():
+    model = SimpleNamespace(predict_on_batch=ByRule(red))
+    model.description = Description(
+        "unet",
+        "vgg16",
+        class_names=("rock", "scree"),
+        prediction_size=96,
+        threshold=0.7,
+        scale=Scale(prediction=1.6, training=0.8),
+    )
+    predictor = Predictor.of(model)
+    # a pixel of the input is 1.6 m, one of the images 0.8 m: half as many
+    assert predictor == Predictor(model.predict_on_batch, 96, False, 0.7, 0.5, ("rock", "scree"))
+    assert Predictor.of(model, image_size=64, average_flips=True).to_json() == {
+        "image_size": 64,
+        "average_flips": True,
+        "threshold": 0.7,
+    }
+    model.description = Description("unet", "vgg16", prediction_size=96)
+    assert Predictor.of(model).zoom is None
+
+
+@pytest.mark.parametrize("zoom", [None, 0.4, 1.7])
+def test_probabilities_have_the_size_of_the_image(zoom):
+    for height, width in ((30, 47), (111, 64)):
+        found = Predictor(ByRule(red), 32, zoom=zoom)(noise(height, width))
+        assert found.shape == (height, width, 2) and found.dtype == np.float32

@@ -1,0 +1,38 @@
+"""Reading results, scores, intervals, tables and figures without a model loads neither Keras nor TensorFlow."""
+
+import subprocess
+import sys
+
+from tests.conftest import ROOT
+
+READING = """
+import sys
+from pathlib import Path
+from keras_landslide import paper, scores
+from keras_landslide.files.atomic import read_json
+from keras_landslide.results import paired, report, tables
+from keras_landslide.pictures import learning_curves
+
+folder, out = map(Path, sys.argv[1:])
+row = paper.row("pspnet_mobilenet_v2")
+content = read_json(folder / "pspnet_mobilenet_v2.json")
+print(tables.table5_line(row, content))
+print("\\n".join(report.report_lines(content, row)))
+counts = content["per_image"]
+print(scores.interval(counts, content["groups"], scores.mean_iou))
+pair = paired.Pair(("one", "other"), ("one", "other"))
+print("\\n".join(pair.table({"all": pair.line(counts, counts, content["groups"], scores.landslide_iou)})))
+learning_curves(content["history"], out / "curves.png", row.title)
+loaded = {name.partition(".")[0] for name in sys.modules} & {"keras", "tensorflow", "jax", "torch"}
+sys.exit(f"loaded: {loaded}" if loaded else 0)
+"""
+
+
+def test_numbers_are_read_without_tensorflow(tmp_path):
+    command = [sys.executable, "-c", READING, str(ROOT / "results"), str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "MobileNet" in ended.stdout and (tmp_path / "curves.png").is_file()
+    control = READING.replace("import sys\n", "import sys\nimport keras_landslide.models\n", 1)
+    ended = subprocess.run([*command[:2], control, *command[3:]], cwd=ROOT, capture_output=True, text=True)
+    assert "loaded: " in ended.stderr
