@@ -43,16 +43,19 @@ def test_an_image_that_is_larger_at_its_scale_is_predicted_in_windows():
 
 
 def test_at_half_the_scale_areas_are_averaged_and_probabilities_come_back_at_native_size():
-    """Blocks of 2 × 2 pixels of one colour, whose mean is that colour; a ramp, which bilinear enlarging keeps."""
+    """Blocks of 2 × 2 pixels, whose means are a ramp, which bilinear enlarging keeps."""
     small = np.zeros((20, 24, 3), np.uint8)
-    small[..., 0] = 4 * np.arange(24)
+    small[..., 0] = 40 + 4 * np.arange(24)
+    image = small.repeat(2, 0).repeat(2, 1)
+    image[::2, ::2, 0] += 9
+    image[1::2, ::2, 0] -= 9
     model = ByRule(red)
-    found = Predictor(model, 32, zoom=0.5)(small.repeat(2, 0).repeat(2, 1))
+    found = Predictor(model, 32, zoom=0.5)(image)
     (batch,) = model.batches
     np.testing.assert_array_equal(batch[0, 6:26, 4:28], small)  # in the middle, grey around
     assert (batch[0, :6] == 128).all() and (batch[0, 26:] == 128).all() and (batch[0, :, :4] == 128).all()
     assert found.shape == (40, 48, 2)
-    ramp = 4 * (np.arange(48) - 0.5) / 2 / 255
+    ramp = (40 + 4 * (np.arange(48) - 0.5) / 2) / 255
     np.testing.assert_allclose(found[:, 1:-1, 1], np.tile(ramp[1:-1], (40, 1)), atol=1e-6)
 
 
