@@ -113,7 +113,7 @@ def _add(parsers, name: str, text: str) -> argparse.ArgumentParser:
 
 
 def _add_demo(parsers) -> None:
-    parser = _add(parsers, "demo", "the main job on built-in synthetic scenes, three to five minutes on two cores")
+    parser = _add(parsers, "demo", "the main job on built-in synthetic scenes, three to six minutes on two cores")
     parser.add_argument("--out", default="keras-landslide-demo", metavar="FOLDER", help="default: %(default)s")
     parser.add_argument("--seed", type=_seed, default=0, help="of the scenes and the training; default: %(default)s")
     parser.add_argument("--overwrite", action="store_true", help="replace the results of an earlier demo")
