@@ -1,10 +1,12 @@
 """Packaging: `pip install .` for users, `pip install ".[test]"` for the tests."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+VERSION = re.search('__version__ = "(.+)"', (HERE / "keras_landslide/__init__.py").read_text(encoding="utf-8"))[1]
 EXPORT = [  # at least what the tests run on: converters follow each other closely
     "onnx>=1.23",
     "tf2onnx>=1.17",
@@ -17,7 +19,7 @@ TENSORBOARD = ["tensorboard>=2.20"]  # of the age of TensorFlow
 
 setup(
     name="keras-landslide",
-    version="0.1.0",
+    version=VERSION,
     description="Landslides in satellite images with Keras: U-Net, DeepLabv3+ and PSPNet on the Bijie dataset",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
@@ -25,7 +27,11 @@ setup(
     python_requires=">=3.11,<3.14",  # 3.13: the newest with TensorFlow wheels
     packages=[*find_packages(include=["keras_landslide", "keras_landslide.*"]), "keras_landslide.weights"],
     package_dir={"keras_landslide.weights": "weights"},  # the top-level folder travels inside the wheel
-    package_data={"keras_landslide.data": ["*.csv"], "keras_landslide.weights": ["*.md", "*.h5", "*.json"]},
+    package_data={
+        "keras_landslide.data": ["*.csv"],
+        "keras_landslide.results": ["*.csv"],
+        "keras_landslide.weights": ["*.md", "*.h5", "*.json"],
+    },
     install_requires=[
         "tensorflow>=2.20",  # the first for Python 3.13 and NumPy 2.1 and later
         "keras>=3.15",  # what the tests run on: weights are mapped by how this writes .weights.h5 files

@@ -23,7 +23,7 @@ from one_measurement import WORK, output_of, seconds
 
 from keras_landslide.console import progress
 from keras_landslide.files.atomic import json_text, write_text
-from keras_landslide.models.costs import row_cost
+from keras_landslide.models.costs import model_cost
 from keras_landslide.paper import INPUT_SIZE, TABLE_5, row
 
 YARDSTICK = Path(__file__).parents[2] / "shared" / "yardstick.py"
@@ -81,7 +81,7 @@ def measured(options: argparse.Namespace) -> dict:
     best = best_of(rounds)
     rows = {}
     for name in options.rows:
-        cost = row_cost(row(name), options.image_size)
+        cost = model_cost(row(name).architecture, row(name).backbone, options.image_size)
         frozen = best[name]["frozen"] / best[name]["unfrozen"]
         rows[name] = {
             "parameters": cost.parameters,

@@ -1,4 +1,4 @@
-"""Write the tables of the README from the files in `results/`.
+"""Write the tables of the README from the files in `results/`, and the catalogue of models that ships.
 
 python docs/write_tables.py
 """
@@ -9,8 +9,9 @@ from pathlib import Path
 
 from keras_landslide.errors import exit_code
 from keras_landslide.files.atomic import read_json, write_text
-from keras_landslide.models.costs import row_cost
+from keras_landslide.models.costs import model_cost
 from keras_landslide.paper import INPUT_SIZE, PUBLIC_MULTIPLY_ADDS, TABLE_5, VARIANTS
+from keras_landslide.results.catalogue import SHIPPED, TABLE, computed, table_text
 from keras_landslide.results.tables import TABLE5_HEAD, table5_line
 
 ROOT = Path(__file__).parents[1]
@@ -26,29 +27,38 @@ def table_5() -> str:
     return "\n".join(lines)
 
 
-def costs() -> str:
+def costs(entries) -> str:
     """What the rows of Table 3 cost, and what public code of the same models does."""
+    known = {entry.name: entry for entry in entries}
     lines = [
         f"| model | parameters | multiply-adds at {INPUT_SIZE} × {INPUT_SIZE} | public code | ours at that size |",
         "| --- | --- | --- | --- | --- |",
     ]
     for row in TABLE_5:
-        here, public = row_cost(row, INPUT_SIZE), "– | –"
+        here, public = known[row.name], "– | –"
         if row.name in PUBLIC_MULTIPLY_ADDS:
             side, billions = PUBLIC_MULTIPLY_ADDS[row.name]
-            public = f"{billions:g} bn at {side} | {row_cost(row, side).multiply_adds / 1e9:.1f} bn"
+            there = model_cost(row.architecture, row.backbone, side)
+            public = f"{billions:g} bn at {side} | {there.multiply_adds / 1e9:.1f} bn"
         lines.append(f"| {row.title} | {here.parameters / 1e6:.1f} M | {here.multiply_adds / 1e9:.1f} bn | {public} |")
     return "\n".join(lines)
 
 
-def with_tables(text: str) -> str:
+def with_tables(text: str, entries) -> str:
     """The README's text with the tables that stand between its marks made anew."""
-    for name, table in (("table5", table_5), ("costs", costs)):
-        block = f"<!-- {name} -->\n{table()}\n<!-- /{name} -->"
+    for name, table in (("table5", table_5()), ("costs", costs(entries))):
+        block = f"<!-- {name} -->\n{table}\n<!-- /{name} -->"
         text = re.sub(f"<!-- {name} -->.*<!-- /{name} -->", lambda _, block=block: block, text, flags=re.S)
     return text
 
 
-if __name__ == "__main__":
+def write() -> None:
+    """Write the tables, and the catalogue of models that `keras-landslide models` prints."""
+    entries = computed(*SHIPPED)
+    write_text(ROOT / "keras_landslide" / "results" / TABLE, table_text(entries))
     readme = ROOT / "README.md"
-    sys.exit(exit_code(lambda: write_text(readme, with_tables(readme.read_text(encoding="utf-8")))))
+    write_text(readme, with_tables(readme.read_text(encoding="utf-8"), entries))
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(write))

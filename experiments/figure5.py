@@ -9,11 +9,12 @@ import argparse
 import sys
 from pathlib import Path
 
+import keras_landslide
+from keras_landslide.console import load_tensorflow
 from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.sample import Sample
 from keras_landslide.data.splits import split_samples
 from keras_landslide.errors import LandslideError, exit_code
-from keras_landslide.models import load_model
 from keras_landslide.paper import ROWS
 from keras_landslide.pictures import comparison_figure
 from keras_landslide.prediction.predictor import Predictor
@@ -36,9 +37,10 @@ def draw(options: argparse.Namespace) -> None:
     samples = _chosen(options)
     images = [sample.read() for sample in samples]
     rows = [[image, truth == 1] for image, truth in images]
+    load_tensorflow()
     columns = []
     for path in options.weights:
-        model = load_model(path)
+        model = keras_landslide.load_model(path)
         columns.append(ROWS[model.name].title if model.name in ROWS else model.name)
         predictor = Predictor.of(model)
         for row, (image, _) in zip(rows, images, strict=True):

@@ -10,16 +10,14 @@ part add to the masks. Writes results/labels.json (cost and scores stand there) 
 import sys
 from pathlib import Path
 
-from keras_landslide.console import progress
-from keras_landslide.data.dataset import load_split
-from keras_landslide.data.labels import with_labels
+from keras_landslide.data.dataset import labelled, load_split
 from keras_landslide.errors import exit_code
 from keras_landslide.results.paired import Pair
 from keras_landslide.results.reproduce import few, paired_parser, paired_settings, parsed, trained_result, write_result
 from keras_landslide.scores import landslide_iou
 from keras_landslide.settings import LABELS
 
-PAIR = Pair(("trained_on_original", "trained_on_completed"), LABELS)
+PAIR = Pair(("trained_on_original", "trained_on_completed"), tuple(LABELS))
 
 
 def main(arguments=None) -> None:
@@ -31,11 +29,10 @@ def run(options) -> None:
     """Train twice, score each on both labels, write and print."""
     settings = paired_settings(options)
     split = load_split(options.data, options.split, seed=options.seed)
-    with progress(2 * sum(map(len, split.subsets.values())), "finding overlaps", "step") as bar:
-        splits = [with_labels(split, labels, bar.update) for labels in LABELS]
+    splits = [labelled(split, labels) for labels in LABELS]
     if options.quick:  # images that the labels differ for
         alone = {sample.name for part in splits[1].subsets.values() for sample in part if not sample.neighbours}
-        splits = [few(labelled, lambda sample: (sample.name in alone, sample.name)) for labelled in splits]
+        splits = [few(one, lambda sample: (sample.name in alone, sample.name)) for one in splits]
     completed = {name: sum(bool(sample.neighbours) for sample in part) for name, part in splits[1].subsets.items()}
     print(f"Two trainings: {splits[0].counts}; of these share ground within their part: {completed}.")
     trained = {
@@ -55,7 +52,7 @@ def compared(trained: dict[str, dict]) -> dict[str, dict]:
     """
     lines = {}
     for labels in LABELS:
-        one, other = (trained[name] if labels == LABELS[0] else trained[name][labels] for name in PAIR.names)
+        one, other = (trained[name] if labels == PAIR.columns[0] else trained[name][labels] for name in PAIR.names)
         lines[f"scored_on_{labels}"] = PAIR.line(one["per_image"], other["per_image"], one["groups"], landslide_iou)
     return lines
 

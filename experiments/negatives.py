@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+import keras_landslide
 from keras_landslide.console import bar
 from keras_landslide.data.dataset import load_split
 from keras_landslide.errors import exit_code
 from keras_landslide.evaluation import FALSE_ALARM, FalseAlarms, false_alarms
-from keras_landslide.models import load_model
 from keras_landslide.prediction.predictor import Predictor
 from keras_landslide.results.paired import Pair
 from keras_landslide.results.reproduce import few, paired_parser, paired_settings, parsed, trained_result, write_result
@@ -50,7 +50,7 @@ def run(options) -> None:
     for name, used in zip(PAIR.names, (dataclasses.replace(settings, negatives=0), settings), strict=True):
         folder = Path(options.out) / name
         trained[name] = trained_result(used, split, folder)
-        predictor = Predictor.of(load_model(folder / "best.weights.h5"))
+        predictor = Predictor.of(keras_landslide.load_model(folder / "best.weights.h5"))
         alarms[name] = false_alarms(predictor, terrain, track=bar("looking for false alarms"))
         found = alarms[name]
         trained[name]["negatives"] = {**found.to_json(), "groups": found.groups, "per_image": found.per_image}

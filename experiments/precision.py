@@ -17,11 +17,16 @@ from keras_landslide.data.dataset import load_split
 from keras_landslide.errors import exit_code
 from keras_landslide.files.atomic import read_json
 from keras_landslide.results.paired import Pair
-from keras_landslide.results.reproduce import few, machine, paired_parser, paired_settings, parsed, write_result
+from keras_landslide.results.reproduce import (
+    few,
+    machine,
+    paired_parser,
+    paired_settings,
+    parsed,
+    trained,
+    write_result,
+)
 from keras_landslide.scores import landslide_iou
-from keras_landslide.training.fit import train
-from keras_landslide.training.plan import planned
-from keras_landslide.training.runs import read_history
 
 
 def main(arguments=None) -> None:
@@ -38,26 +43,24 @@ def run(options) -> None:
     if options.quick:
         split = few(split)
     groups = {sample.name: sample.group for sample in split.subset("val")}  # a finished run's scores may lack them
-    trained = {}
+    both = {}
     for precision in ("float32", options.precision):
         folder = Path(options.out) / precision
-        plan = planned(dataclasses.replace(settings, precision=precision), split, folder, resume=True)
-        finished = train(plan, report=print)
-        history = read_history(folder)
-        minutes = round(sum(line["seconds"] for line in history) / 60, 1)
-        scores = {**read_json(finished.scores), "groups": groups}
-        trained[precision] = {**scores, "minutes": minutes, "history": history}
-    pair = Pair(tuple(trained), tuple(trained))
-    lines = compared(pair, trained)
-    content = {"compared": lines, "settings": settings.to_json(), "machine": machine(), **trained}
+        run = trained(dataclasses.replace(settings, precision=precision), split, folder)
+        minutes = round(sum(line["seconds"] for line in run.history) / 60, 1)
+        scores = {**read_json(run.scores), "groups": groups}
+        both[precision] = {**scores, "minutes": minutes, "history": run.history}
+    pair = Pair(tuple(both), tuple(both))
+    lines = compared(pair, both)
+    content = {"compared": lines, "settings": settings.to_json(), "machine": machine(), **both}
     print("\n".join(pair.table(lines, "validation images")))
-    print("Minutes: " + ", ".join(f"{one['minutes']} in {name}" for name, one in trained.items()))
+    print("Minutes: " + ", ".join(f"{one['minutes']} in {name}" for name, one in both.items()))
     write_result(options, "precision", content)
 
 
-def compared(pair: Pair, trained: dict[str, dict]) -> dict[str, dict]:
+def compared(pair: Pair, both: dict[str, dict]) -> dict[str, dict]:
     """Both trainings by landslide IoU (`Pair.line`)."""
-    plain, mixed = (trained[name] for name in pair.names)
+    plain, mixed = (both[name] for name in pair.names)
     return {"landslide IoU": pair.line(plain["per_image"], mixed["per_image"], plain["groups"], landslide_iou)}
 
 

@@ -19,10 +19,8 @@ from keras_landslide.data.dataset import load_split
 from keras_landslide.data.voc import VOC_CLASSES
 from keras_landslide.errors import exit_code
 from keras_landslide.paper import row
-from keras_landslide.results.reproduce import QUICK, few
+from keras_landslide.results.reproduce import QUICK, few, trained
 from keras_landslide.settings import Settings, preset
-from keras_landslide.training.fit import train
-from keras_landslide.training.plan import planned
 
 
 def main() -> None:
@@ -48,8 +46,7 @@ def pretrain(options: argparse.Namespace) -> None:
     split = dataclasses.replace(split, class_names=VOC_CLASSES)
     if options.quick:
         split = few(split)
-    plan = planned(settings, split, options.out, overwrite=options.overwrite, resume=not options.overwrite)
-    run = train(plan, report=print)
+    run = trained(settings, split, options.out, overwrite=options.overwrite)
     print(f"Best validation mIoU of {settings.classes} classes {run.best['val_miou']:.4f}, scores: {run.scores}")
     print(f"Weights for keras-landslide train --experiment {options.row} --init-weights: {run.best_weights}")
 

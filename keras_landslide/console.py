@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 Item = TypeVar("Item")
+Track = Callable[..., Iterable]  # `untracked`, or what `bar` gives
 
 
 def progress(length: int, description: str, unit: str = "image", done: int = 0) -> "tqdm":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .console import progress
+from .console import bar
 from .data.colour_baseline import ColourBaseline
 from .data.layouts import find_samples
 from .data.pipeline import evaluation_batches
@@ -63,8 +63,7 @@ def demo(
     weights = "imagenet" if local_backbone_file("mobilenet_v2") else None
     settings = preset("cpu", seed=seed, backbone_weights=weights, **{**SETTINGS, **overrides})
     report(f"{scenes} synthetic mountain scenes with landslides: {out / 'data'}")
-    with progress(scenes, "scenes", "scene") as bar:
-        write_dataset(out / "data", scenes, seed=seed, size=settings.image_size, on_done=lambda _: bar.update())
+    write_dataset(out / "data", scenes, seed=seed, size=settings.image_size, track=bar("scenes", "scene"))
     split = split_samples(find_samples(out / "data"), "auto", seed=seed)
     report(f"Split auto: {split.counts}. Backbone from {weights or 'random'} weights.")
 

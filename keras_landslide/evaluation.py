@@ -11,7 +11,7 @@ import numpy as np
 from .console import untracked
 from .data.classes import CLASS_NAMES
 from .data.sample import Sample
-from .prediction.predictor import Predictor
+from .prediction.predictor import Predictor, warn_of_shrinking
 from .scores import class_scores, confusion_matrix, mean_scores
 
 if TYPE_CHECKING:
@@ -122,12 +122,15 @@ def evaluate_labellings(
     """
     groups = {sample.name: sample.group for sample in next(iter(labellings.values()))}
     names = predictor.class_names
+    sizes: list[tuple[int, int]] = []
     evaluations = [Evaluation({}, groups, split, subset, labels, names) for labels in labellings]
     for labelled in track(list(zip(*labellings.values(), strict=True))):
         read = [sample.read() for sample in labelled]
         found = predictor.classes(read[0][0])
         for evaluation, (_, truth) in zip(evaluations, read, strict=True):
             evaluation.per_image[labelled[0].name] = confusion_matrix(truth, found, len(names))
+        sizes.append(found.shape)
+    warn_of_shrinking(predictor, sizes)
     return evaluations
 
 

@@ -7,25 +7,76 @@ from .errors import LandslideError, unknown_name
 from .paper import INPUT_SIZE
 
 IGNORE_LABEL = 255  # a pixel that counts nowhere: letterbox bars, corners that a rotation opens
-AUGMENTATIONS = ("paper", "default", "strong", "none")
 # The paper starts from "the pre-trained weights obtained in the VOC dataset" and does not say which file. None can be
 # shipped here, so every run departs in this point; experiments/pretrain_voc.py makes weights to start from.
 PAPER_INIT_WEIGHTS = "VOC weights, in a file that it does not name"
 PAPER_SAMPLES_PER_EPOCH = 2500  # Table 2 expands the images to so many; here an epoch shows each once unless told
 MAX_SEED = 2**31 - 2  # TensorFlow's seeds are 32-bit integers; one more than this is used too
-SCHEDULES = ("constant", "cosine")
-LABELS = ("original", "completed")  # masks as published, or with the landslides of overlapping images
-SAMPLINGS = ("squeeze", "crop")
+SMALLEST_INPUT = 64  # pixels a side: what is left of less at an output stride of 32 is too small for any decoder
 ALL = "all"
 AUTO = "auto"
-SMALLEST_INPUT = 64  # pixels a side: what is left of less at an output stride of 32 is too small for any decoder
-PRECISIONS = (AUTO, "float32", "mixed_bfloat16", "mixed_float16")
-JIT = (AUTO, "on", "off")
+
+# What can be chosen by name, and what each name means.
+ARCHITECTURES = {
+    "unet": "U-Net",
+    "deeplabv3plus": "DeepLabv3+",
+    "pspnet": "PSPNet",
+}
+WITHOUT_OUTPUT_STRIDE = ("unet",)  # its decoder takes the features of every stride as they are
+BACKBONES = {
+    "vgg16": "VGG16",
+    "resnet50": "ResNet50",
+    "mobilenet": "MobileNet",
+    "mobilenet_v2": "MobileNetV2",
+    "xception": "Xception",
+}
+BIJIE_SPLITS = {
+    "paper510": "413 Bijie images train, 46 validate, 51 test, as many as in the paper; shared ground on one side",
+    "random510": "the same 510 images dealt at random, as the paper does it; shared ground on several sides",
+    "bijie770": "all 770 Bijie landslide images, shared ground on one side",
+    "county_split": "one county of Bijie tests, the others train",
+}
+SPLITS = {
+    "auto": "the folder's own lists if it is in VOC's form, else dealt from the seed, shared ground on one side",
+    "voc": "the folder's own lists, in ImageSets/Segmentation",
+    **BIJIE_SPLITS,
+}
+LABELS = {
+    "original": "the masks as published",
+    "completed": "with the landslides that overlapping images of the same subset show",
+}
+AUGMENTATIONS = {
+    "paper": "Table 2 as written: turned by 20 or 90 degrees, mirrored, cropped to 70 %",
+    "default": "turned, mirrored, cropped to 60-100 %, brightness and contrast varied a little",
+    "strong": "as default, but more of everything, for images of other sensors",
+    "none": "images as they are",
+}
+SAMPLINGS = {
+    "squeeze": "the whole image, squeezed into the input",
+    "crop": "a random window of an image that is larger than the input",
+}
+SCHEDULES = {"constant": "the same throughout a phase", "cosine": "falls to zero over each phase"}
+PRECISIONS = {
+    AUTO: "mixed_bfloat16 where processor and backbone gain by it, else float32",
+    "float32": "32 bits throughout",
+    "mixed_bfloat16": "16 bits, for processors and GPUs that multiply bfloat16",
+    "mixed_float16": "16 bits, for GPUs",
+}
+JIT = {AUTO: "wherever it helps: not on TensorFlow's CPU", "on": "always", "off": "never"}
+SUBSETS = {"train": "trains", "val": "chooses the best epoch", "test": "is scored once, at the end"}
+
 COMPUTING = ("devices", "jit")  # how a machine gets through the same work: what is trained does not depend on it
+GROUPS = {
+    "data": "what is shown",
+    "model": "what is trained; the defaults are the paper's (Table 3)",
+    "schedule": "for how long and how fast; the defaults are the paper's (Table 4)",
+    "loss": "what counts as an error",
+    "machine": "how the machine gets through the work",
+}
 
 
-def _setting(default, text: str, choices: tuple[str, ...] = ()):
-    return field(default=default, metadata={"help": text, "choices": choices})
+def _setting(default, group: str, text: str, choices: dict[str, str] | None = None):
+    return field(default=default, metadata={"group": group, "help": text, "choices": choices or {}})
 
 
 @dataclass(frozen=True)
@@ -39,46 +90,53 @@ class Settings:
     (20, 100)
     """
 
-    architecture: str = _setting("pspnet", "unet, deeplabv3plus or pspnet")
-    backbone: str = _setting("mobilenet_v2", "vgg16, resnet50, mobilenet, mobilenet_v2 or xception")
-    backbone_weights: str | None = _setting("imagenet", "imagenet, none, or the path of a .weights.h5 file")
+    architecture: str = _setting("pspnet", "model", "the decoder", ARCHITECTURES)
+    backbone: str = _setting("mobilenet_v2", "model", "the network below it", BACKBONES)
+    backbone_weights: str | None = _setting("imagenet", "model", "imagenet, none, or the path of a .weights.h5 file")
     init_weights: str | None = _setting(
         None,
+        "model",
         "start from a .weights.h5 of the same row that train wrote, for any number of classes; instead of "
         "--backbone-weights",
     )
-    image_size: int = _setting(INPUT_SIZE, "side of the square input in pixels (input_shape)")
-    classes: int = _setting(2, "number of classes, background included")
-    output_stride: int = _setting(8, "8 or 16 (downsample_factor)")
-    frozen_epochs: int = _setting(50, "epochs with the backbone frozen (freeze_epoch); 0 for none")
-    unfrozen_epochs: int = _setting(100, "epochs with everything trained, after the frozen ones (unfreeze_epoch)")
-    frozen_learning_rate: float = _setting(1e-4, "Adam's learning rate while frozen")
-    unfrozen_learning_rate: float = _setting(1e-5, "Adam's learning rate while unfrozen")
-    frozen_batch_size: int = _setting(8, "images a step while frozen")
-    unfrozen_batch_size: int = _setting(4, "images a step while unfrozen")
-    learning_rate_schedule: str = _setting("constant", "over each phase: constant, or cosine decay to zero", SCHEDULES)
-    focal: bool = _setting(True, "use the focal loss")
-    dice: bool = _setting(True, "use the dice loss; without both, weighted cross-entropy")
-    class_weights: tuple[float, ...] = _setting((1.0, 2.0), "loss weight of each class (cls_weights)")
-    early_stopping: bool = _setting(True, "end a phase when validation mIoU has not risen for --patience epochs")
-    patience: int = _setting(10, "epochs without a better validation mIoU before a phase ends")
-    augmentation: str = _setting("paper", "Table 2 as written, sensible, none, or for other sensors", AUGMENTATIONS)
-    samples_per_epoch: int = _setting(0, f"samples an epoch (Table 2: {PAPER_SAMPLES_PER_EPOCH}); 0: each image once")
-    negatives: int | str = _setting(0, "images without landslide added to each epoch, a number or all")
-    sampling: str = _setting("squeeze", "images larger than the input: squeeze into it, or crop at random", SAMPLINGS)
-    num_workers: int = _setting(0, "parallel readers (the paper: 1, the result is the same); 0 lets TensorFlow choose")
-    eager: bool = _setting(False, "run step by step without a graph, for debugging; several times slower")
+    image_size: int = _setting(INPUT_SIZE, "model", "side of the square input in pixels (input_shape)")
+    classes: int = _setting(2, "model", "number of classes, background included")
+    output_stride: int = _setting(8, "model", "8 or 16 (downsample_factor); U-Net has none")
+    frozen_epochs: int = _setting(50, "schedule", "epochs with the backbone frozen (freeze_epoch); 0 for none")
+    unfrozen_epochs: int = _setting(100, "schedule", "epochs with everything trained, after those (unfreeze_epoch)")
+    frozen_learning_rate: float = _setting(1e-4, "schedule", "Adam's learning rate while frozen")
+    unfrozen_learning_rate: float = _setting(1e-5, "schedule", "Adam's learning rate while unfrozen")
+    frozen_batch_size: int = _setting(8, "schedule", "images a step while frozen")
+    unfrozen_batch_size: int = _setting(4, "schedule", "images a step while unfrozen")
+    learning_rate_schedule: str = _setting("constant", "schedule", "how the learning rate goes on", SCHEDULES)
+    focal: bool = _setting(True, "loss", "use the focal loss")
+    dice: bool = _setting(True, "loss", "use the dice loss; without both, weighted cross-entropy")
+    class_weights: tuple[float, ...] = _setting((1.0, 2.0), "loss", "loss weight of each class (cls_weights)")
+    early_stopping: bool = _setting(
+        True, "schedule", "end a phase when validation mIoU has not risen for --patience epochs"
+    )
+    patience: int = _setting(10, "schedule", "epochs without a better validation mIoU before a phase ends")
+    augmentation: str = _setting("paper", "data", "how images are varied while training", AUGMENTATIONS)
+    samples_per_epoch: int = _setting(
+        0, "data", f"samples an epoch (Table 2: {PAPER_SAMPLES_PER_EPOCH}); 0: each image once"
+    )
+    negatives: int | str = _setting(0, "data", "images without landslide added to each epoch, a number or all")
+    sampling: str = _setting("squeeze", "data", "how images come into the input", SAMPLINGS)
+    num_workers: int = _setting(
+        0, "machine", "parallel readers (the paper: 1, the result is the same); 0 lets TensorFlow choose"
+    )
+    eager: bool = _setting(False, "machine", "run step by step without a graph, for debugging; several times slower")
     batch_normalization_momentum: float | None = _setting(
-        None, "of every batch normalisation; none for the networks' own"
+        None, "model", "of every batch normalisation; none for the networks' own"
     )
-    aux_branch: bool = _setting(False, "PSPNet: train an auxiliary branch beside the decoder")
-    prediction_scale: float = _setting(1.0, "size of the input when scoring and predicting, times image_size")
-    devices: int | str = _setting(1, "GPUs that share each batch, a number or all; the result is that of one")
-    precision: str = _setting(
-        "float32", "of the layers' arithmetic; auto: mixed_bfloat16 where processor and backbone gain", PRECISIONS
+    aux_branch: bool = _setting(False, "model", "PSPNet: train an auxiliary branch beside the decoder")
+    prediction_scale: float = _setting(1.0, "model", "size of the input when scoring and predicting, times image_size")
+    devices: int | str = _setting(
+        1, "machine", "GPUs that share each batch, a number or all; the result is that of one"
     )
-    jit: str = _setting(AUTO, "compile the step with XLA: on, off, or auto (not on TensorFlow's CPU)", JIT)
-    seed: int = _setting(0, "of everything random")
+    precision: str = _setting("float32", "machine", "of the layers' arithmetic; weights have 32 bits", PRECISIONS)
+    jit: str = _setting(AUTO, "machine", "whether XLA compiles the step", JIT)
+    seed: int = _setting(0, "schedule", "of everything random")
 
     def __post_init__(self):
         for name, least in _LEAST.items():
@@ -120,7 +178,7 @@ class Settings:
         """The settings that are not the paper's: name to (this value, the paper's); `init_weights` never are."""
         ours, paper = dataclasses.asdict(self), dataclasses.asdict(Settings(self.architecture, self.backbone))
         paper |= {"init_weights": PAPER_INIT_WEIGHTS, "samples_per_epoch": PAPER_SAMPLES_PER_EPOCH}
-        same = ("seed", *COMPUTING)
+        same = ["seed", *COMPUTING, *(["output_stride"] if self.architecture in WITHOUT_OUTPUT_STRIDE else [])]
         return {name: (ours[name], paper[name]) for name in ours if ours[name] != paper[name] and name not in same}
 
     def to_json(self) -> dict:
@@ -143,6 +201,10 @@ _MOST = {"seed": MAX_SEED}
 # `cpu` is what two cores do in about an hour on the Bijie images. Its learning rates are 10 and 30 times Table 4's,
 # which a short run needs, and at output stride 16 a step costs less than a third of that at 8. Its crops show training
 # everything enlarged, so at prediction a larger input fits what was learnt (docs/measurements.md).
+PRESET_MEANINGS = {
+    "paper": "Table 4 of the paper; takes long without a GPU",
+    "cpu": "about an hour on two cores: a smaller input, output stride 16, fewer epochs, higher learning rates",
+}
 PRESETS: dict[str, dict] = {
     "paper": {},
     "cpu": {

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from ..console import load_tensorflow, progress, say
+from ..console import bar, load_tensorflow, say
 from ..errors import LandslideError
 from ..settings import LABELS, Settings
 from .common import check_labels
@@ -32,6 +32,5 @@ def augment(options) -> None:
         contact_sheet(samples, options.contact_sheet, image_size=settings.image_size, **recipe)
         say(f"Thirty samples as training sees them: {options.contact_sheet}")
     if options.out:
-        with progress(options.count, "augmenting") as bar:
-            expand(samples, options.out, options.count, on_done=bar.update, **recipe)
+        expand(samples, options.out, options.count, track=bar("augmenting"), **recipe)
         say(f"{options.count} variants of {len(samples)} images: {options.out}")

@@ -26,7 +26,7 @@ def evaluate(options) -> None:
     samples = split.subset(options.subset)
     negatives = split.negative_subset(options.subset) if options.negatives else []
     only = dataclasses.replace(split, subsets={options.subset: samples})
-    labels = LABELS if options.labels == "both" else (options.labels,)
+    labels = tuple(LABELS) if options.labels == "both" else (options.labels,)
     labellings = {name: labelled(only, name).subset(options.subset) for name in labels}
     from ..evaluation import evaluate_labellings, false_alarms, seen_in_training
     from ..paper import ROWS

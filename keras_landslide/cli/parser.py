@@ -6,14 +6,28 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..errors import LandslideError, exit_code
-from ..paper import INPUT_SIZE
-from ..settings import AUGMENTATIONS, MAX_SEED, PRESETS, Settings, flag
+from ..paper import INPUT_SIZE, ROWS
+from ..settings import (
+    AUGMENTATIONS,
+    GROUPS,
+    LABELS,
+    MAX_SEED,
+    PRESET_MEANINGS,
+    SPLITS,
+    SUBSETS,
+    Settings,
+    flag,
+)
 
-BIJIE_SPLIT_NAMES = "paper510, random510, bijie770 or county_split"
-SPLIT_NAMES = f"auto (the folder's own lists if it is in VOC's form), voc, {BIJIE_SPLIT_NAMES}"
+FORMAT_MEANINGS = {
+    "savedmodel": "TensorFlow's, for images of any size",
+    "onnx": "for ONNX Runtime and many others, for images of any size",
+    "openvino": "for Intel and AMD processors, one size",
+    "litert": "for phones and small boards, one size",
+}
 EXAMPLES = {
     "demo": "  keras-landslide demo\n  keras-landslide demo --out elsewhere --overwrite",
     "train": (
@@ -50,7 +64,10 @@ EXAMPLES = {
         "  keras-landslide prepare bijie --split paper510 --json report.json\n"
         "  keras-landslide prepare downloaded.zip --out clean"
     ),
-    "predict": "  keras-landslide predict --weights runs/psp/best.weights.h5 photo.png folder/ --out predictions",
+    "predict": (
+        "  keras-landslide predict --weights runs/psp/best.weights.h5 photo.png folder/\n"
+        "  keras-landslide predict --weights runs/psp/best.weights.h5 folder/ --out mine --resume"
+    ),
 }
 
 
@@ -121,20 +138,16 @@ def _add_demo(parsers) -> None:
 
 def _add_train(parsers) -> None:
     parser = _add(parsers, "train", "train a model in two phases and write a run folder")
-    parser.add_argument(
-        "--data",
-        metavar="FOLDER",
-        help="landslide/image and landslide/mask, or image and mask, or JPEGImages and SegmentationClass (VOC's form)",
-    )
-    parser.add_argument("--out", metavar="FOLDER", help="the run folder")
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier run there")
-    parser.add_argument(
+    run = parser.add_argument_group("run", "where it goes, and how it goes on")
+    run.add_argument("--out", metavar="FOLDER", help="the run folder")
+    run.add_argument("--overwrite", action="store_true", help="replace an earlier run there")
+    run.add_argument(
         "--resume",
         metavar="FOLDER",
         help="go on with the run in this folder where it was stopped; its settings and data are remembered "
-        "(--data, where the data has moved, --devices, --jit and --tensorboard may be given)",
+        "(--data, where the data has moved, --devices, --jit, --precision float32 and --tensorboard may be given)",
     )
-    parser.add_argument(
+    run.add_argument(
         "--seeds",
         type=int,
         nargs="+",
@@ -142,25 +155,42 @@ def _add_train(parsers) -> None:
         help="one run for each in FOLDER/seed_N, and mean ± standard deviation of their validation scores; with split "
         "auto each deals its own split",
     )
-    parser.add_argument(
-        "--tensorboard", action="store_true", help="also write logs for TensorBoard to FOLDER/tensorboard"
-    )
-    parser.add_argument("--experiment", metavar="ROW", help="a row of Table 3, such as pspnet_mobilenet_v2")
-    parser.add_argument(
+    run.add_argument("--tensorboard", action="store_true", help="also write logs for TensorBoard to FOLDER/tensorboard")
+    run.add_argument("--experiment", metavar="ROW", help=f"a row of Table 3: {', '.join(ROWS)}")
+    run.add_argument(
         "--preset",
-        default="paper",
-        help=f"{' or '.join(PRESETS)}; single settings below override it; default: %(default)s",
+        metavar="NAME",
+        help=_listed("where all settings start; those given below come on top", PRESET_MEANINGS, "paper"),
     )
-    _add_split(parser, "auto")
-    group = parser.add_argument_group("settings", "the defaults are the paper's (Table 4)")
+    data = parser.add_argument_group("data", GROUPS["data"])
+    data.add_argument(
+        "--data",
+        metavar="FOLDER",
+        help="landslide/image and landslide/mask, or image and mask, or JPEGImages and SegmentationClass (VOC's form)",
+    )
+    _add_split(data, "auto")
+    groups = {"data": data} | {
+        name: parser.add_argument_group(name, text) for name, text in GROUPS.items() if name != "data"
+    }
     for field in dataclasses.fields(Settings):
-        group.add_argument(flag(field.name), default=None, **_argument(field))
+        groups[field.metadata["group"]].add_argument(flag(field.name), default=None, **_argument(field))
+    # nothing has a default here: a run that goes on must be able to tell what was given
+    parser.set_defaults(split=None, labels=None)
+
+
+def _listed(text: str, choices: Mapping[str, str], default: str | None) -> str:
+    """The help of an option with `choices`: each with its meaning, and which one it is without the option."""
+    meanings = "; ".join(f"{name} ({meaning})" for name, meaning in choices.items())
+    return f"{text}: {meanings}" + (f"; default: {default}" if default else "")
 
 
 def _argument(field: dataclasses.Field) -> dict:
     """How argparse reads a setting, from its type."""
-    default = " ".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
-    text = {"help": f"{field.metadata['help']}; default: {str(default).lower()}"}
+    default = " ".join(map(str, field.default)) if isinstance(field.default, tuple) else str(field.default).lower()
+    help_text = field.metadata["help"]
+    if field.metadata["choices"]:
+        return {"metavar": "NAME", "help": _listed(help_text, field.metadata["choices"], default).replace("%", "%%")}
+    text = {"help": f"{help_text}; default: {default}"}
     if field.type is bool:
         return {"action": argparse.BooleanOptionalAction, **text}
     if isinstance(field.default, tuple):
@@ -193,21 +223,31 @@ def _seed(text: str) -> int:
 
 
 def _add_split(parser, default: str | None) -> None:
+    """`--split`, `--labels` and `--fold`; without a `default`, split and fold are those of training."""
     parser.add_argument(
-        "--split", default=default, metavar="NAME", help=f"{SPLIT_NAMES}; default: {default or 'that of training'}"
+        "--split",
+        default=default,
+        metavar="NAME",
+        help=_listed("how the images are divided", SPLITS, default or "that of training"),
     )
+    both = {} if default else {"both": "each, and both are reported"}
     parser.add_argument(
         "--labels",
         default="original",
         metavar="NAME",
-        help="original (the masks as published) or completed (with the landslides that overlapping images of the same "
-        f"subset show){', or both' if default is None else ''}; default: %(default)s",
+        help=_listed("what the masks hold", LABELS | both, "original"),
     )
     parser.add_argument(
         "--fold",
         metavar="I/K",
         help="deal the split's images into K parts by shared ground: part I tests, the next validates, the rest train"
         + ("" if default else "; default: that of training, unless --split is given"),
+    )
+
+
+def _add_subset(parser, default: str) -> None:
+    parser.add_argument(
+        "--subset", default=default, metavar="NAME", help=_listed("which images of the split", SUBSETS, default)
     )
 
 
@@ -232,7 +272,7 @@ def _add_evaluate(parsers) -> None:
     _add_flips(parser)
     parser.add_argument("--data", required=True, metavar="FOLDER", help="as for train")
     _add_split(parser, None)
-    parser.add_argument("--subset", default="test", metavar="NAME", help="train, val or test; default: %(default)s")
+    _add_subset(parser, "test")
     parser.add_argument(
         "--negatives", action="store_true", help="also report what is marked in the subset's images without landslide"
     )
@@ -244,27 +284,34 @@ def _add_predict(parsers) -> None:
     _add_weights(parser)
     _add_flips(parser)
     parser.add_argument("images", nargs="+", metavar="IMAGE_OR_FOLDER")
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="where masks, overlays and the table go")
-    parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds something")
+    parser.add_argument(
+        "--out",
+        default="predictions",
+        metavar="FOLDER",
+        help="where masks, overlays and the table go; default: %(default)s",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace earlier predictions there")
+    parser.add_argument("--resume", action="store_true", help="go on with predictions there that were stopped")
 
 
 def _add_export(parsers) -> None:
     parser = _add(parsers, "export", "write trained weights as SavedModel, ONNX, OpenVINO or LiteRT")
     _add_weights(parser)
-    parser.add_argument(
-        "--format", required=True, metavar="NAME", help="savedmodel, onnx (both of any size), openvino or litert"
-    )
+    parser.add_argument("--format", required=True, metavar="NAME", help=_listed("of the file", FORMAT_MEANINGS, None))
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where the model and its card go")
-    parser.add_argument("--overwrite", action="store_true", help="write into a folder that holds something")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier export to the same format there")
 
 
 def _add_augment(parsers) -> None:
     parser = _add(parsers, "augment", "write an expanded training set to disk, or a sheet of augmented samples")
     parser.add_argument("--data", required=True, metavar="FOLDER", help="as for train")
     _add_split(parser, "auto")
-    parser.add_argument("--subset", default="train", metavar="NAME", help="train, val or test; default: %(default)s")
+    _add_subset(parser, "train")
     parser.add_argument(
-        "--augmentation", default="paper", metavar="NAME", help=f"{', '.join(AUGMENTATIONS)}; default: %(default)s"
+        "--augmentation",
+        default="paper",
+        metavar="NAME",
+        help=_listed("how images are varied", AUGMENTATIONS, "paper").replace("%", "%%"),
     )
     parser.add_argument("--out", metavar="FOLDER", help="write image/, mask/ and groups.csv there, for train --data")
     parser.add_argument(
@@ -285,7 +332,7 @@ def _add_prepare(parsers) -> None:
         metavar="FOLDER_OR_ZIP",
         help="landslide/image and landslide/mask, or image and mask, complete or not; or a zip archive of it",
     )
-    parser.add_argument("--split", metavar="NAME", help=f"the split to report: auto, {BIJIE_SPLIT_NAMES}")
+    parser.add_argument("--split", metavar="NAME", help=_listed("the split to report", SPLITS, None))
     parser.add_argument("--seed", type=_seed, default=0, help="of the split auto; default: %(default)s")
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     parser.add_argument(
@@ -299,4 +346,4 @@ def _add_models(parsers) -> None:
     parser.add_argument("--image-size", type=int, default=INPUT_SIZE, metavar="N", help="default: %(default)s")
     parser.add_argument("--output-stride", type=int, default=8, metavar="N", help="8 or 16; default: %(default)s")
     parser.add_argument("--plot", metavar="FOLDER", help="draw the six rows of Table 3 as Figures 1 to 3 show them")
-    parser.add_argument("--overwrite", action="store_true", help="plot into a folder that holds something")
+    parser.add_argument("--overwrite", action="store_true", help="replace figures of an earlier --plot there")

@@ -1,6 +1,7 @@
 """`predict`: masks, overlays and a table of images."""
 
 from ..console import bar, say
+from ..errors import LandslideError
 from .common import predictor_of, weights_of
 
 
@@ -8,8 +9,12 @@ def predict(options) -> None:
     from ..prediction.images import find_images, predict
 
     images = find_images(options.images)
-    predictor = predictor_of(weights_of(options), options)
-    made = predict(predictor, images, options.out, overwrite=options.overwrite, track=bar("predicting"))
+    if options.overwrite and options.resume:
+        raise LandslideError("Give --overwrite or --resume, not both.")
+    weights = weights_of(options)
+    predictor = predictor_of(weights, options)
+    how = {"overwrite": options.overwrite, "resume": options.resume, "weights": weights.stamp()}
+    made = predict(predictor, images, options.out, track=bar("predicting"), **how)
     share = sum(one.landslide_pixels for one in made) / sum(one.width * one.height for one in made)
     say(f"{len(made)} images, {100 * share:.1f} % of their pixels marked as {predictor.class_names[1]}.")
     say(f"Masks, overlays and predictions.csv: {options.out}")

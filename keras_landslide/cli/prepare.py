@@ -1,13 +1,13 @@
 """`prepare`: what is in a folder, and a clean copy of it."""
 
-from ..console import progress, say
+from ..console import bar, say
 
 
 def prepare(options) -> None:
     from ..data.prepare.archive import unpacked
     from ..data.prepare.copy import write_clean_copy
     from ..data.prepare.report import report_lines
-    from ..data.prepare.survey import REPORT_NAME, find_source, survey
+    from ..data.prepare.survey import REPORT_NAME, find_files, survey
     from ..files.atomic import write_json
     from ..files.checks import check_copy, check_file
 
@@ -16,9 +16,8 @@ def prepare(options) -> None:
     if options.out:
         check_copy(options.folder, options.out, REPORT_NAME, overwrite=options.overwrite)
     with unpacked(options.folder) as folder:
-        source = find_source(folder, called=options.folder)
-        with progress(source.steps, "looking", "step") as bar:
-            report = survey(source, options.split, seed=options.seed, on_done=bar.update)
+        found = find_files(folder, called=options.folder)
+        report = survey(found, options.split, seed=options.seed, track=bar("looking"))
         content = {**report.to_json(options.split), "folder": options.folder}
         if options.out and report.pairs:
             write_clean_copy(report, options.out, content)

@@ -17,7 +17,7 @@ def train(options) -> None:
     elif not (options.data and options.out):
         missing = ", ".join(name for name in ("--data", "--out") if not getattr(options, name[2:]))
         raise LandslideError(f"the following arguments are required: {missing} (see keras-landslide train --help)")
-    else:
+    elif options.labels:
         check_labels(options.labels, LABELS)
     if options.tensorboard and not importlib.util.find_spec("tensorboard"):
         raise LandslideError("--tensorboard needs TensorBoard, which is not installed: pip install tensorboard.")
@@ -30,7 +30,7 @@ def train(options) -> None:
     if options.resume:
         job = _resumed_job(options)
     else:
-        source = Source(options.data, options.split, options.fold, options.labels)
+        source = Source(options.data, options.split or "auto", options.fold, options.labels or "original")
         job = Job(settings, source, Path(options.out), seeds)
     how = {"overwrite": options.overwrite, "tensorboard": options.tensorboard, "report": say}
     do_job(job, resume=bool(options.resume), **how)
@@ -40,19 +40,20 @@ def _resumed_job(options):
     from ..training.jobs import read_job
 
     job = read_job(options.resume)
-    others = {name: getattr(options, name) for name in COMPUTING if getattr(options, name) is not None}
+    others = {name: getattr(options, name) for name in MAY_CHANGE if getattr(options, name) is not None}
     source = dataclasses.replace(job.source, folder=options.data or job.source.folder)
     return dataclasses.replace(job, settings=dataclasses.replace(job.settings, **others), source=source)
 
 
-_OF_A_NEW_RUN = (("split", "auto"), ("preset", "paper"), ("labels", "original"), ("overwrite", False))
+MAY_CHANGE = (*COMPUTING, "precision")
+_OF_A_NEW_RUN = ("out", "experiment", "preset", "split", "labels", "fold", "seeds")
 
 
 def _check_nothing_else(options) -> None:
     """A run is resumed as it was started; where the data is now and how the machine computes may be told anew."""
-    names = [field.name for field in dataclasses.fields(Settings) if field.name not in COMPUTING]
-    given = [name for name in (*names, "out", "experiment", "fold", "seeds") if getattr(options, name) is not None]
-    given += [name for name, default in _OF_A_NEW_RUN if getattr(options, name) != default]
+    names = [field.name for field in dataclasses.fields(Settings) if field.name not in MAY_CHANGE]
+    given = [name for name in (*names, *_OF_A_NEW_RUN) if getattr(options, name) is not None]
+    given += ["overwrite"] if options.overwrite else []
     if given:
         raise LandslideError(
             f"--resume goes on as {options.resume} was started; leave out {', '.join(map(flag, given))}."
@@ -78,4 +79,4 @@ def _settings(options) -> Settings:
     if options.experiment:
         chosen = row(options.experiment)
         given = {"architecture": chosen.architecture, "backbone": chosen.backbone, **given}
-    return preset(options.preset, **given)
+    return preset(options.preset or "paper", **given)

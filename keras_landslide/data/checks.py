@@ -1,11 +1,12 @@
 """Every file of a data set is looked at, and all that are unusable are named at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+from ..console import Track, untracked
 from ..errors import LandslideError
 from ..files.images import read_image
 from .sample import Sample
@@ -14,15 +15,16 @@ from .sample import Sample
 def check_samples(
     samples: Sequence[Sample],
     folder: Path | str,
-    on_done: Callable[[], object] = lambda: None,
+    track: Track = untracked,
     *,
     classes: int = 2,
 ) -> None:
-    """Read every file and raise one `LandslideError` that names all that are unusable; `on_done` is called for each.
+    """Read every file and raise one `LandslideError` that names all that are unusable.
 
+    `track` may show how far it is (`console.bar`).
     `classes` is how many the model tells apart: masks in VOC's form may hold no higher number.
     """
-    problems, values = file_problems(samples, on_done, classes=classes)
+    problems, values = file_problems(samples, track, classes=classes)
     if problems:
         raise bad_files(folder, problems, samples[0].remedy)
     problem = samples[0].folder_problem(values) if samples else None
@@ -31,18 +33,14 @@ def check_samples(
 
 
 def file_problems(
-    samples: Sequence[Sample], on_done: Callable[[], object] = lambda: None, *, classes: int = 2
+    samples: Sequence[Sample], track: Track = untracked, *, classes: int = 2
 ) -> tuple[list[str], set[int]]:
     """What is wrong with the files of `samples`, each read once, and all values that the masks hold."""
     values: set[int] = set()
 
-    def checked(sample: Sample) -> str | None:
-        problem = _problem(sample, classes, values)
-        on_done()
-        return problem
-
     with ThreadPoolExecutor() as pool:  # OpenCV decodes outside Python's lock
-        return [problem for problem in pool.map(checked, samples) if problem], values
+        found = pool.map(lambda sample: _problem(sample, classes, values), samples)
+        return [problem for problem in track(found, len(samples)) if problem], values
 
 
 def _problem(sample: Sample, classes: int, seen: set[int]) -> str | None:

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..console import progress
+from ..console import bar
 from ..settings import Settings
 from .checks import check_samples
 from .labels import with_labels
@@ -58,26 +58,20 @@ def load_split(
     samples, without = find_data(folder, negatives=negatives, classes=classes)
     options = {"fold": fold, "seed": seed, "negatives": without}
     split = split_samples(samples, name, **options)
-    with progress(len(samples) + len(without), "checking files", "file") as bar:
-        check_samples([*samples, *without], folder, bar.update, classes=classes)
+    check_samples([*samples, *without], folder, bar("checking files", "file"), classes=classes)
     if split.dealt or not all_listed(without):
-        overlaps = overlaps_between(samples, without)
-        listed = listed_groups(samples) | {sample.group: sample.group for sample in without}
+        overlaps = overlaps_between([*samples, *without])
+        listed = listed_groups(samples) | {sample.key: sample.group for sample in without}
         split = split_samples(samples, name, groups=overlap_groups(listed, overlaps), **options)
         split = dataclasses.replace(split, overlaps=overlaps)
     return split
 
 
-def overlaps_between(samples: list[Sample], negatives: list[Sample]) -> list[Overlap]:
-    """The overlaps of all these images, behind a bar; negatives go by their own group, not by their name."""
-    images = {sample.name: sample.image for sample in samples} | {sample.group: sample.image for sample in negatives}
-    with progress(2 * len(images), "finding overlaps", "step") as bar:
-        return find_overlaps(images, bar.update)
+def overlaps_between(samples: list[Sample]) -> list[Overlap]:
+    """The overlaps of all these images, by their keys, behind a bar."""
+    return find_overlaps({sample.key: sample.image for sample in samples}, bar("finding overlaps"))
 
 
 def labelled(split: Split, labels: str) -> Split:
     """`split` with `labels`, original or completed, behind a bar where overlaps have to be found."""
-    if split.overlaps is not None:
-        return with_labels(split, labels)
-    with progress(2 * sum(map(len, split.subsets.values())), "finding overlaps", "step") as bar:
-        return with_labels(split, labels, bar.update)
+    return with_labels(split, labels, bar("finding overlaps"))

@@ -1,12 +1,13 @@
 """The training set expanded on disk, as the paper did (Table 2: 510 to 2500), and a sheet of what training sees."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from ..console import Track, untracked
 from ..errors import LandslideError
 from ..files.atomic import folder_written_beside, write_json, write_text
 from ..files.images import write_image
@@ -25,7 +26,7 @@ def expand(
     *,
     augmentation: str,
     seed: int = 0,
-    on_done: Callable[[], object] = lambda: None,
+    track: Track = untracked,
 ) -> None:
     """Write `count` variants of `samples` to `out` as `image/NAME_ROUND.png` and `mask/NAME_ROUND.png` (0/255).
 
@@ -43,13 +44,12 @@ def expand(
         )
     groups = {}
     with folder_written_beside(out, replace=True) as folder:
-        for place, (number, sample) in enumerate(_rounds(samples, count, seed)):
+        for place, (number, sample) in enumerate(track(_rounds(samples, count, seed), count)):
             name = f"{sample.name}_{number}"
             image, classes = variant(*sample.read(), augmentation, seed_pair(seed + 1, place))
             write_image(folder / "image" / f"{name}.png", image)
             write_image(folder / "mask" / f"{name}.png", classes * 255)
             groups[name] = sample.group
-            on_done()
         write_text(folder / GROUPS, groups_table(groups))
         write_json(
             folder / EXPANDED, {"images": len(samples), "variants": count, "augmentation": augmentation, "seed": seed}

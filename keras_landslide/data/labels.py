@@ -4,9 +4,10 @@ A mask of Bijie marks the one landslide that its image was cut for. Others in vi
 marked only in the masks of the images that were cut for them, many of which share the ground.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+from ..console import Track, untracked
 from ..errors import unknown_name
 from ..settings import LABELS
 from .overlaps import Overlap, find_overlaps
@@ -14,11 +15,11 @@ from .sample import Neighbour, Sample
 from .splits import Split
 
 
-def with_labels(split: Split, labels: str, on_done: Callable[[], object] = lambda: None) -> Split:
+def with_labels(split: Split, labels: str, track: Track = untracked) -> Split:
     """`split` as it is for `original`, its samples completed for `completed`; raises `LandslideError` for others.
 
     Each subset is completed from its own samples alone, so that no side of the split learns what another shows.
-    `on_done` is called twice for each sample while overlaps are looked for, never where the split has them.
+    Where the split does not have its overlaps they are looked for; `track` may show how far that is (`console.bar`).
     """
     if labels not in LABELS:
         raise unknown_name("labels", labels, LABELS)
@@ -28,7 +29,7 @@ def with_labels(split: Split, labels: str, on_done: Callable[[], object] = lambd
     for name, samples in split.subsets.items():
         overlaps = split.overlaps
         if overlaps is None:
-            overlaps = find_overlaps({sample.name: sample.image for sample in samples}, on_done)
+            overlaps = find_overlaps({sample.name: sample.image for sample in samples}, track)
         subsets[name] = completed(samples, overlaps)
     return replace(split, subsets=subsets, labels=labels)
 

@@ -1,11 +1,11 @@
 """A folder → samples: as Bijie is distributed, image/ and mask/, or VOC's form."""
 
 import csv
-import io
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ..errors import LandslideError
+from ..files.atomic import csv_text
 from ..files.images import IMAGE_SUFFIXES, by_stem
 from .checks import bad_files, file_problems
 from .sample import Sample
@@ -92,9 +92,7 @@ def read_groups(folder: Path, names: Collection[str]) -> dict[str, str]:
 
 def groups_table(groups: Mapping[str, str]) -> str:
     """The text of a `groups.csv` for name to group."""
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows([("name", "group"), *groups.items()])
-    return table.getvalue()
+    return csv_text([("name", "group"), *groups.items()])
 
 
 def find_negatives(folder: Path | str) -> list[Sample]:

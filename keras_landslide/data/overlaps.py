@@ -4,7 +4,7 @@ The patches of a grid on every image are hashed and looked up at every position 
 an offset; comparing the whole overlap of the two images proves or refutes it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..console import Track, untracked
 from ..files.images import read_image
 
 PATCH = 8  # side of a patch; the doubling in `_hash_runs` wants a power of two
@@ -55,19 +56,20 @@ def shared_ground(
     return tuple(in_a), tuple(in_b)
 
 
-def find_overlaps(images: Mapping[str, Path], on_done: Callable[[], object] = lambda: None) -> list[Overlap]:
+def find_overlaps(images: Mapping[str, Path], track: Track = untracked) -> list[Overlap]:
     """All pairs of `images` (name to file) that are equal to the bit on shared ground, sorted; `a` comes before `b`.
 
     Shared ground counts if it is at least 14 pixels a side, or the whole side of an image, and textured: flat ground
     proves nothing. Where a pair fits at several offsets the largest overlap counts. In a folder of more than eight
     million patches (1,500 images of 512 × 512) the least that is found for certain grows, and memory does not.
-    `on_done` is called twice for each image. Raises `LandslideError` for an unreadable one.
+    `track` may show how far it is (`console.bar`): all images go through it twice. Raises `LandslideError` for an
+    unreadable one.
     """
     names = sorted(images)
     paths = [images[name] for name in names]
     with ThreadPoolExecutor() as pool:  # NumPy and OpenCV work outside Python's lock
-        patches = _Patches(_each(pool.map(_grid_patches, paths), on_done))
-        hits = list(_each(pool.map(patches.offsets_from, range(len(paths)), paths), on_done))
+        patches = _Patches(track(pool.map(_grid_patches, paths), len(paths)))
+        hits = list(track(pool.map(patches.offsets_from, range(len(paths)), paths), len(paths)))
     candidates = np.unique(np.concatenate([np.empty((0, 4), np.int64), *hits]), axis=0)
     return [Overlap(names[a], names[b], dy, dx) for a, b, dy, dx in _proved(candidates.tolist(), paths)]
 
@@ -84,12 +86,6 @@ def overlap_groups(groups: Mapping[str, str], overlaps: Sequence[Overlap]) -> di
         for name in [name for name, of in group.items() if of == joined[1]]:
             group[name] = joined[0]
     return group
-
-
-def _each(results: Iterable[np.ndarray], on_done: Callable[[], object]) -> Iterator[np.ndarray]:
-    for result in results:
-        yield result
-        on_done()
 
 
 def _grid_patches(path: Path) -> np.ndarray:

@@ -9,9 +9,8 @@ import numpy as np
 
 from ..errors import unknown_name
 from ..files.images import read_grey, read_image
+from ..settings import SUBSETS
 from .overlaps import shared_ground
-
-SUBSETS = ("train", "val", "test")
 
 
 def check_subset(name: str) -> None:
@@ -44,6 +43,11 @@ class Sample:
     neighbours: tuple[Neighbour, ...] = ()
     listed: str | None = None  # the subset in which the folder's own lists have it (voc.py)
     remedy: ClassVar[str] = "mend or remove, or write a clean copy with `keras-landslide prepare {folder} --out CLEAN`"
+
+    @property
+    def key(self) -> str:
+        """What tells it from all other samples of a folder: a negative may have the name of a landslide image."""
+        return self.name if self.mask else f"non-landslide/{self.name}"
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """The image, `(H, W, 3)` uint8 RGB, and its classes, `(H, W)` uint8.

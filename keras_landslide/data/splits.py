@@ -8,12 +8,10 @@ from importlib import resources
 import numpy as np
 
 from ..errors import LandslideError, unknown_name
-from ..settings import ALL
+from ..settings import ALL, SPLITS, SUBSETS
 from .overlaps import Overlap
-from .sample import SUBSETS, Sample, check_subset
+from .sample import Sample, check_subset
 
-BIJIE_SPLITS = ("paper510", "random510", "bijie770", "county_split")
-SPLITS = ("auto", "voc", *BIJIE_SPLITS)
 # The paper's proportions: 10 % test, and of the other 90 % a tenth for validation.
 AUTO_SHARES = {"train": 0.81, "val": 0.09, "test": 0.10}
 LEAST_FOLDS = 3  # one part tests, one validates, one trains
@@ -37,7 +35,7 @@ class Split:
     negatives: dict[str, list[Sample]] = field(default_factory=lambda: {name: [] for name in SUBSETS})
     fold: str | None = None
     labels: str = "original"
-    overlaps: Sequence[Overlap] | None = None
+    overlaps: Sequence[Overlap] | None = field(default=None, compare=False)
     class_names: tuple[str, ...] = ()  # where more is known of the classes than their number
 
     @property
@@ -114,7 +112,7 @@ def split_samples(
 
     `negatives` have the role that the package's table gives them, the same in every split. Of those that it does not
     know, one that shares ground with samples stands on their side, and the others are dealt in the same shares;
-    `groups` knows them by their own group.
+    `groups` knows them by their key.
 
     Raises `LandslideError` for an unknown name or fold, and where none of the split's images is here.
     """
@@ -196,7 +194,7 @@ def _shuffled_groups(samples: Sequence[Sample], seed: int) -> list[list[Sample]]
 def _divided_negatives(
     negatives: Sequence[Sample], split: Split, groups: Mapping[str, str], seed: int
 ) -> dict[str, list[Sample]]:
-    negatives = [replace(sample, group=groups.get(sample.group, sample.group)) for sample in negatives]
+    negatives = [replace(sample, group=groups.get(sample.key, sample.group)) for sample in negatives]
     sides = {sample.group: name for name, part in split.subsets.items() for sample in part}
     listed = _negative_roles()
     roles = {sample.name: listed.get(sample.name, sides.get(sample.group)) for sample in negatives}

@@ -8,13 +8,13 @@ All lengths and heights are in pixels, all colours are RGB reflectances from 0 t
 columns, "y" along the rows.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from ..console import Track, untracked
 from ..files.images import write_image
 
 SMALLEST_SHARE = 0.05
@@ -142,7 +142,7 @@ def write_dataset(
     seed: int = 0,
     size: int = 128,
     negatives: int = 0,
-    on_done: Callable[[int], None] | None = None,
+    track: Track = untracked,
 ) -> None:
     """Write a dataset of made-up chips, laid out as the Bijie dataset.
 
@@ -156,7 +156,7 @@ def write_dataset(
         seed: not negative; the same arguments write the same chips.
         size: typical side in pixels; each side of a chip is between 0.75 and 1.25 of it.
         negatives: chips without a landslide.
-        on_done: called after each chip with the number of chips written so far.
+        track: may show how far it is (`console.bar`).
 
     Example:
         >>> import tempfile
@@ -166,7 +166,7 @@ def write_dataset(
         ['landslide/image/synth_0001.png', 'landslide/mask/synth_0001.png', 'non-landslide/image/synth_0002.png']
     """
     folder = Path(folder)
-    for number in range(1, count + negatives + 1):
+    for number in track(range(1, count + negatives + 1)):
         has_landslide = number <= count
         scene = dataset_scene(number, seed=seed, size=size, landslides=int(has_landslide))
         kind = folder / ("landslide" if has_landslide else "non-landslide")
@@ -174,8 +174,6 @@ def write_dataset(
         write_image(kind / "image" / name, scene.image)
         if has_landslide:
             write_image(kind / "mask" / name, scene.mask)
-        if on_done is not None:
-            on_done(number)
 
 
 def _fractal(rng: np.random.Generator, size: tuple[int, int], roughness: float, coarsest: float = 1e9) -> np.ndarray:

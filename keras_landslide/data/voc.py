@@ -30,8 +30,8 @@ import numpy as np
 
 from ..errors import LandslideError
 from ..files.images import by_stem, read_indexed
-from ..settings import IGNORE_LABEL
-from .sample import SUBSETS, Sample
+from ..settings import IGNORE_LABEL, SUBSETS
+from .sample import Sample
 
 VOC_CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",

@@ -1,15 +1,23 @@
-"""Files and folders that appear under their names only when complete; text, JSON."""
+"""Files and folders that appear under their names only when complete; text, JSON, CSV."""
 
+import csv
 import errno
+import io
 import json
+import logging
 import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import LandslideError
+
+# What is not complete begins with the first; a folder's finished content on its way into place with the others.
+WRITING, REPLACING, ADDING = ".writing-", ".replacing-", ".adding-"
+
+log = logging.getLogger("keras_landslide")
 
 
 def write_json(path: Path | str, content: object) -> None:
@@ -31,6 +39,17 @@ def read_json(path: Path | str) -> object:
         raise LandslideError(f"{path}: cannot be read ({error.strerror or error}).") from error
     except ValueError as error:
         raise LandslideError(f"{path}: is not valid JSON ({error}).") from error
+
+
+def csv_text(rows: Iterable[Sequence]) -> str:
+    """The text of a CSV table, the head included.
+
+    >>> csv_text([("name", "group"), ("a", "ridge, north")])
+    'name,group\\na,"ridge, north"\\n'
+    """
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows(rows)
+    return table.getvalue()
 
 
 def json_text(content: object, indent: int = 0) -> str:
@@ -64,16 +83,14 @@ def written_beside(path: Path) -> Iterator[Path]:
     cannot be written.
     """
     path = Path(path)
+    beside = path.with_name(f"{WRITING}{secrets.token_hex(4)}{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=path.name)
+        beside.touch(exist_ok=False)  # with the rights of any new file
     except OSError as error:
         raise LandslideError(f"{path}: cannot be written ({error.strerror or error}); choose another place.") from error
-    os.close(handle)
-    beside = Path(name)
     try:
         yield beside
-        beside.chmod(0o666 & ~_umask())
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
@@ -95,30 +112,59 @@ def check_space(path: Path, size: int) -> None:
 def folder_written_beside(path: Path | str, *, replace: bool = False) -> Iterator[Path]:
     """Yield a temporary folder whose content moves into the folder `path` when the block ends well, else is removed.
 
-    What `path` holds under the same names is replaced; all else stays, or goes with `replace`. Raises `LandslideError`
-    where nothing can be written.
+    What `path` holds under the same names is replaced; all else stays, or goes with `replace`. Where it was killed
+    while it moved, `finish_moving` finds the new content complete and does the rest. Raises `LandslideError` where
+    nothing can be written.
     """
     path = Path(path)
+    finish_moving(path)
     inside = path if path.is_dir() else path.parent  # not beside a folder that is there: it may be `.` or another disk
+    token = secrets.token_hex(4)
+    beside = inside / f"{WRITING}{token}"
     try:
-        inside.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=inside, prefix=".writing-"))
+        beside.mkdir(parents=True)
     except OSError as error:
         raise LandslideError(f"{path}: cannot be written ({error.strerror or error}); choose another place.") from error
     try:
         yield beside
-        path.mkdir(exist_ok=True)
-        made = {one.name for one in beside.iterdir()}
-        for one in path.iterdir():
-            if one.name != beside.name and (replace or one.name in made):  # by name: one may be relative, one absolute
-                shutil.rmtree(one) if one.is_dir() and not one.is_symlink() else one.unlink()
-        for name in made:
-            (beside / name).replace(path / name)
+        if path.is_dir():
+            beside.rename(path / f"{REPLACING if replace else ADDING}{token}")  # from here on the new content counts
+            _move(path)
+        else:
+            beside.rename(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def finish_moving(folder: Path) -> None:
+    """Complete what a program was killed in the middle of: moving finished content into the place of the old.
+
+    Says so in a warning. Content that was not finished when its program was killed does not count, and what was there
+    before is whole; a warning says where it lies.
+    """
+    if not folder.is_dir():
+        return
+    if _move(folder):
+        log.warning("%s: a program was killed while it put its results here; they are complete now.", folder)
+    for left in sorted(folder.glob(f"{WRITING}*")):
+        log.warning("%s: is of a program that was killed, or still writes; the files beside it are whole.", left)
+
+
+def _move(folder: Path) -> bool:
+    """Put finished content in `folder` into place; whether there was any. May be begun again wherever it stopped."""
+    for new in folder.glob(f"{REPLACING}*"):
+        for old in folder.iterdir():
+            if old.name != new.name:
+                _remove(old)
+        new.rename(folder / new.name.replace(REPLACING, ADDING, 1))  # now nothing old is left
+    finished = list(folder.glob(f"{ADDING}*"))
+    for new in finished:
+        for one in new.iterdir():
+            _remove(folder / one.name)
+            one.rename(folder / one.name)
+        new.rmdir()
+    return bool(finished)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)

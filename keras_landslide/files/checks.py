@@ -1,24 +1,44 @@
 """May this path be written? Asked before any work begins."""
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import LandslideError
+from .atomic import finish_moving
 from .images import IMAGE_SUFFIXES
 
 
 def free_folder(path: Path | str, *, overwrite: bool = False) -> Path:
     """Check that `path` can become an output folder: writable, and empty or not there unless `overwrite`.
 
-    Raises `LandslideError` otherwise. Nothing is made: the first file written makes the folder.
+    Raises `LandslideError` otherwise. Nothing is made: the first file written makes the folder. What an earlier program
+    left half moved there is moved first (`atomic.finish_moving`).
     """
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise LandslideError(f"{path}: is a file; give a folder.")
+    finish_moving(path)
     if path.is_dir() and any(path.iterdir()) and not overwrite:
         raise LandslideError(f"{path}: exists and is not empty; add --overwrite or choose another --out.")
     check_writable(path)
     return path
+
+
+def free_names(folder: Path | str, names: Iterable[str], *, overwrite: bool = False) -> Path:
+    """Check that files or folders of these names can be written to `folder`, where others may stand beside them.
+
+    Raises `LandslideError` where one of them is there, unless `overwrite`, or nothing can be written.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise LandslideError(f"{folder}: is a file; give a folder.")
+    finish_moving(folder)
+    there = [name for name in names if (folder / name).exists()]
+    if there and not overwrite:
+        raise LandslideError(f"{folder / there[0]}: exists; add --overwrite or choose another folder.")
+    check_writable(folder)
+    return folder
 
 
 def check_copy(source: Path | str, out: Path | str, made_by: str, *, overwrite: bool = False) -> None:

@@ -9,7 +9,7 @@ import keras
 from keras import layers, ops
 
 from ..errors import LandslideError, unknown_name
-from ..settings import SMALLEST_INPUT
+from ..settings import SMALLEST_INPUT, WITHOUT_OUTPUT_STRIDE
 from .backbones import NORMALISATIONS, backbone_named, build_backbone, check_output_stride, fixed_names
 from .deeplabv3plus import deeplabv3plus
 from .layers import ResizeTo
@@ -23,13 +23,12 @@ class Architecture:
     """A decoder, `(features, image, *, momentum, …)` to a map, and which options of `build_model` are its own."""
 
     decoder: Callable
-    dilated: bool = True  # follows output_stride
     rates: bool = False
     auxiliary: Callable | None = None
 
 
 ARCHITECTURES = {
-    "unet": Architecture(unet, dilated=False),
+    "unet": Architecture(unet),
     "deeplabv3plus": Architecture(deeplabv3plus, rates=True),
     "pspnet": Architecture(pspnet, auxiliary=auxiliary_branch),
 }
@@ -80,7 +79,7 @@ def build_model(
     check_network(architecture, backbone, output_stride, aux_branch=aux_branch, rates=rates)
     _check_shape(input_shape, classes)
     plan, momentum = ARCHITECTURES[architecture], batch_normalization_momentum
-    stride = output_stride if plan.dilated else backbone_named(backbone).output_strides[-1]
+    stride = _stride(architecture, backbone, output_stride)
     network = build_backbone(backbone, output_stride=stride, momentum=momentum)
     initialise_backbone(network, backbone, backbone_weights)
 
@@ -157,7 +156,7 @@ def check_network(
     if architecture not in ARCHITECTURES:
         raise unknown_name("architecture", architecture, ARCHITECTURES)
     plan = ARCHITECTURES[architecture]
-    check_output_stride(backbone, output_stride if plan.dilated else backbone_named(backbone).output_strides[-1])
+    check_output_stride(backbone, _stride(architecture, backbone, output_stride))
     if aux_branch and plan.auxiliary is None:
         able = ", ".join(name for name, other in ARCHITECTURES.items() if other.auxiliary)
         raise LandslideError(f"{architecture} has no auxiliary branch; leave out aux_branch or choose from: {able}.")
@@ -166,6 +165,11 @@ def check_network(
         raise LandslideError(f"{architecture} has no rates; leave out rates or choose from: {able}.")
     if rates and any(not isinstance(rate, int) or rate < 1 for rate in rates):
         raise LandslideError(f"Rates {tuple(rates)} are not possible; give whole numbers of 1 or more.")
+
+
+def _stride(architecture: str, backbone: str, output_stride: int) -> int:
+    """That of the last features; the backbone's largest where the architecture has none to choose."""
+    return backbone_named(backbone).output_strides[-1] if architecture in WITHOUT_OUTPUT_STRIDE else output_stride
 
 
 def initialise_backbone(network: keras.Model, backbone: str, weights: str | Path | None) -> list[str]:

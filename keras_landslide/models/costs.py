@@ -1,13 +1,11 @@
 """What a model costs: parameters and multiply-adds at an image size."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import prod
 
 import keras
 from keras import layers
 
-from ..paper import Row
 from .build import build_model
 
 
@@ -58,35 +56,8 @@ def _of_layer(layer, output) -> int:
     return 0
 
 
-def row_cost(row: Row, image_size: int) -> Cost:
-    """The cost of a row of Table 3 at `image_size` × `image_size` pixels and the paper's output stride."""
+def model_cost(architecture: str, backbone: str, image_size: int, output_stride: int = 8) -> Cost:
+    """The cost of an architecture on a backbone at `image_size` × `image_size` pixels."""
     shape = (image_size, image_size, 3)
-    model = build_model(row.architecture, row.backbone, input_shape=shape, backbone_weights=None)
+    model = build_model(architecture, backbone, input_shape=shape, output_stride=output_stride, backbone_weights=None)
     return cost(model, image_size, image_size)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A line of the catalogue: an architecture on a backbone, and its cost at one image size."""
-
-    architecture: str
-    backbone: str
-    cost: Cost
-
-
-def catalogue(
-    pairs: Iterable[tuple[str, str]],
-    image_size: int,
-    output_stride: int,
-    on_done: Callable[[keras.Model], object] = lambda model: None,
-) -> list[Entry]:
-    """The cost of each (architecture, backbone) at `image_size` × `image_size` pixels; `on_done` gets each model."""
-    entries = []
-    for architecture, backbone in pairs:
-        shape = (image_size, image_size, 3)
-        model = build_model(
-            architecture, backbone, input_shape=shape, output_stride=output_stride, backbone_weights=None
-        )
-        entries.append(Entry(architecture, backbone, cost(model, image_size, image_size)))
-        on_done(model)
-    return entries

@@ -1,22 +1,23 @@
 """Images → masks at native size, overlays and a table."""
 
-import csv
-import io
+import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..console import untracked
+from ..console import Track, untracked
 from ..data.voc import IMAGES, voc_root
 from ..errors import LandslideError
-from ..files.atomic import write_text
+from ..files.atomic import csv_text, read_json, write_json, write_text
 from ..files.checks import free_folder
-from ..files.images import IMAGE_SUFFIXES, images_in, read_image, write_image
+from ..files.images import IMAGE_SUFFIXES, images_in, read_grey, read_image, write_image
 from ..pictures import overlay
-from .predictor import Predictor
+from .predictor import Predictor, warn_of_shrinking
+
+MADE_OF = "predict.json"  # in a folder of predictions: which images and weights they belong to
 
 
 @dataclass(frozen=True)
@@ -84,57 +85,107 @@ def output_names(images: Sequence[Path]) -> list[str]:
 def predict(
     predictor: Predictor,
     paths: Sequence[Path | str],
-    out: Path | str,
+    out: Path | str = "predictions",
     *,
+    weights: dict | None = None,
     overwrite: bool = False,
-    track: Callable[..., Iterable] = untracked,
+    resume: bool = False,
+    track: Track = untracked,
 ) -> list[Prediction]:
     """Write `masks/NAME.png` (0/255, native size), `overlays/NAME.png` and `predictions.csv` to the folder `out`.
 
     Raises `LandslideError` before anything is written if an image is unreadable or the folder cannot be used: every
-    image is decoded once for that, and once more to be predicted, so that one at a time is in memory. `track` may show
-    how far it is (`console.bar`).
+    image is decoded once for that, and once more to be predicted, so that one at a time is in memory. `predict.json` in
+    the folder says of which images and weights it is (`weights` as `StoredWeights.stamp` gives them). With `overwrite`
+    a folder that has this file is replaced; with `resume` images whose files are there already are left as they are.
+    `track` may show how far it is (`console.bar`).
     """
     images = find_images(paths)
-    check_readable(images)
-    folder = free_folder(out, overwrite=overwrite)
+    warn_of_shrinking(predictor, check_readable(images))
+    folder = _begun(Path(out), _made_of(predictor, images, weights), overwrite=overwrite, resume=resume)
     done = [
-        _predicted(predictor, path, folder, name)
+        _found(path, folder, name) or _predicted(predictor, path, folder, name)
         for path, name in track(list(zip(images, output_names(images), strict=True)))
     ]
     write_text(folder / "predictions.csv", _table(done, folder))
     return done
 
 
+def _made_of(predictor: Predictor, images: Sequence[Path], weights: dict | None) -> dict:
+    """The content of `predict.json`: all that the masks depend on."""
+    listed = [[str(path.absolute()), path.stat().st_size] for path in images]
+    return {"weights": weights, **predictor.to_json(), "images": listed}
+
+
+def _begun(folder: Path, made_of: dict, *, overwrite: bool, resume: bool) -> Path:
+    """`folder`, ready for predictions that are `made_of` this; with `resume` those that are there stay."""
+    marker = folder / MADE_OF
+    used = folder.is_dir() and any(folder.iterdir())
+    if used and (overwrite or resume) and not marker.is_file():
+        raise LandslideError(f"{folder}: was not made by predict (no {MADE_OF}); choose another --out.")
+    if used and resume:
+        held = read_json(marker)
+        other = [name.replace("_", " ") for name, value in made_of.items() if held.get(name) != value]
+        if other:
+            raise LandslideError(
+                f"{folder}: holds predictions of other {', '.join(other)}; choose another --out, or --overwrite."
+            )
+        return folder
+    free_folder(folder, overwrite=overwrite)
+    (folder / "predictions.csv").unlink(missing_ok=True)
+    for inside in ("masks", "overlays"):
+        shutil.rmtree(folder / inside, ignore_errors=True)
+    write_json(marker, made_of)
+    return folder
+
+
+def _found(path: Path, folder: Path, name: str) -> Prediction | None:
+    """What an earlier run, which was stopped, wrote for an image; `None` where it had not come to it."""
+    mask, drawn = _files(folder, name)
+    if not (mask.is_file() and drawn.is_file()):
+        return None
+    landslide = read_grey(mask) > 0
+    return Prediction(path, mask, drawn, landslide.shape[1], landslide.shape[0], int(landslide.sum()))
+
+
 def _predicted(predictor: Predictor, path: Path, folder: Path, name: str) -> Prediction:
     image = read_image(path)
     landslide = predictor.classes(image) == 1
-    mask, drawn = folder / "masks" / f"{name}.png", folder / "overlays" / f"{name}.png"
+    mask, drawn = _files(folder, name)
     write_image(mask, landslide.astype(np.uint8) * 255)
     write_image(drawn, overlay(image, landslide))
     height, width = landslide.shape
     return Prediction(path, mask, drawn, width, height, int(landslide.sum()))
 
 
-def check_readable(images: Sequence[Path]) -> None:
-    """Raise one `LandslideError` that names every unreadable image."""
-    problems = []
+def _files(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / "masks" / f"{name}.png", folder / "overlays" / f"{name}.png"
+
+
+def check_readable(images: Sequence[Path]) -> list[tuple[int, int]]:
+    """Height and width of every image; raises one `LandslideError` that names all that are unreadable."""
+    problems, sizes = [], []
     for path in images:
         try:
-            read_image(path)
+            sizes.append(read_image(path).shape[:2])
         except LandslideError as error:
             problems.append(str(error))
     if problems:
         raise LandslideError(f"{len(problems)} of {len(images)} images cannot be read:", files=problems)
+    return sizes
 
 
 def _table(predictions: Sequence[Prediction], folder: Path) -> str:
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["image", "mask", "width", "height", "landslide_pixels", "landslide_share"])
-    for made in predictions:
-        mask = made.mask.relative_to(folder).as_posix()
-        writer.writerow(
-            [made.image, mask, made.width, made.height, made.landslide_pixels, f"{made.landslide_share:.6f}"]
+    head = ("image", "mask", "width", "height", "landslide_pixels", "landslide_share")
+    lines = (
+        (
+            made.image,
+            made.mask.relative_to(folder).as_posix(),
+            made.width,
+            made.height,
+            made.landslide_pixels,
+            f"{made.landslide_share:.6f}",
         )
-    return table.getvalue()
+        for made in predictions
+    )
+    return csv_text([head, *lines])

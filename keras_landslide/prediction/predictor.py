@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,14 @@ from ..data.classes import CLASS_NAMES, MOST_PROBABLE
 from ..data.letterbox import BAR_GREY, Letterbox
 from .windows import blended
 
+log = logging.getLogger("keras_landslide")
+
 if TYPE_CHECKING:
     import keras
 
     from ..models.description import Description
 
+MOST_SHRUNK = 4  # times: what is squeezed further loses what is small
 FLIPS = ((), (1,), (0,), (0, 1))
 
 
@@ -94,6 +98,19 @@ class Predictor:
         padded = np.pad(inner, ((top, bottom), (left, right), (0, 0)), constant_values=BAR_GREY)
         found = blended(padded, self.image_size, self._of_square)[top:, left:][:inner_height, :inner_width]
         return cv2.resize(np.ascontiguousarray(found), (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def warn_of_shrinking(predictor: Predictor, sizes: Sequence[tuple[int, int]]) -> None:
+    """Log one warning where images of these sizes, (height, width), are squeezed so far that landslides are lost."""
+    limit = MOST_SHRUNK * predictor.image_size
+    large = [size for size in sizes if max(size) > limit]
+    if predictor.zoom is None and large:
+        height, width = max(large, key=max)
+        log.warning(
+            "%d of %d images are more than %d times larger than the model's input (the largest %d × %d pixels, the "
+            "input %d): small landslides are lost in them. Cut them into tiles of %d pixels, or give --image-size.",
+            len(large), len(sizes), MOST_SHRUNK, width, height, predictor.image_size, limit,
+        )  # fmt: skip
 
 
 def decided(probabilities: np.ndarray, threshold: float = MOST_PROBABLE) -> np.ndarray:

@@ -154,9 +154,13 @@ def _said(operation) -> str:
     return said.get(type(operation), "")
 
 
-def figure_name(model: keras.Model) -> str:
-    """The file name of a model's figure, such as `figure3_pspnet_resnet50.png`."""
-    return f"{FIGURES[model.name.split('_', 1)[0]].replace(' ', '').lower()}_{model.name}.png"
+def figure_name(row: str) -> str:
+    """The file name of a row's figure.
+
+    >>> figure_name("pspnet_resnet50")
+    'figure3_pspnet_resnet50.png'
+    """
+    return f"{FIGURES[row.split('_', 1)[0]].replace(' ', '').lower()}_{row}.png"
 
 
 def draw_model(model: keras.Model, path: Path | str) -> None:

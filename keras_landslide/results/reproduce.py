@@ -9,24 +9,23 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..console import bar
+from ..console import bar, load_tensorflow
 from ..data.dataset import load_split
 from ..data.sample import Sample
 from ..data.splits import Split
 from ..errors import LandslideError, exit_code
 from ..evaluation import evaluate_labellings
 from ..files.atomic import read_json, write_json
-from ..models import read_weights
-from ..models.loading import rebuilt
 from ..paper import Row
 from ..paper import row as row_named
 from ..prediction.predictor import Predictor
 from ..settings import Settings, preset
-from ..training.fit import train
-from ..training.plan import planned
-from ..training.runs import read_history
 from .report import report_lines
+
+if TYPE_CHECKING:
+    from ..training.runs import Run
 
 # The same few images as they are, often enough that the loss falls.
 QUICK = {
@@ -127,8 +126,20 @@ def trained_result(settings: Settings, split: Split, run_folder: Path, scored_on
     `scored_on` has the same test images, labelled as they are to be scored; `split` itself by default (see `result`).
     Raises `LandslideError` where the folder holds the run of other settings, labels or training images.
     """
-    train(planned(settings, split, run_folder, resume=True), report=print)
+    trained(settings, split, run_folder)
     return result(run_folder, *(scored_on or (split,)))
+
+
+def trained(settings: Settings, split: Split, run_folder: Path | str, *, overwrite: bool = False) -> "Run":
+    """The run of these settings in `run_folder`, trained from where it is; with `overwrite` from its start.
+
+    TensorFlow is loaded only now, so that `--help` and mistakes in the command take no time.
+    """
+    load_tensorflow()
+    from ..training.fit import train
+    from ..training.plan import planned
+
+    return train(planned(settings, split, run_folder, overwrite=overwrite, resume=not overwrite), report=print)
 
 
 def result(run_folder: Path, split: Split, *other_labels: Split) -> dict:
@@ -136,6 +147,11 @@ def result(run_folder: Path, split: Split, *other_labels: Split) -> dict:
 
     The scores on `other_labels`, splits with the same test images, stand under the name of their labels.
     """
+    load_tensorflow()
+    from ..models.loading import rebuilt
+    from ..models.saving import read_weights
+    from ..training.runs import read_history
+
     weights = read_weights(run_folder / "best.weights.h5")
     settings = weights.description.settings
     predictor = Predictor.of(rebuilt(weights))
@@ -170,19 +186,13 @@ def machine() -> dict:
     """What this runs on: processor, cores, memory in GB, accelerators."""
     import tensorflow as tf
 
-    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    from ..training.compute import processor
+
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     return {
-        "processor": names[0] if names else platform.processor(),
+        "processor": processor().get("model name") or platform.processor(),
         "cores": os.cpu_count(),
         "memory_gb": round(memory / 2**30),
         "gpus": [device.name for device in tf.config.list_physical_devices("GPU")],
         "system": platform.system(),
     }
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text().splitlines()
-    except OSError:
-        return []

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import LandslideError, unknown_name
 from ..files.atomic import folder_written_beside, write_json
-from ..files.checks import free_folder
+from ..files.checks import free_names
 from ..models.description import Description
 from ..models.loading import rebuilt
 from ..models.saving import StoredWeights
@@ -115,15 +115,16 @@ def export_model(
     folder in use, and `FloatingPointError`, with nothing kept, if the file disagrees with Keras by more than 0.001.
     """
     chosen = _usable(format_name)
-    folder = free_folder(out, overwrite=overwrite)
     description = weights.description
+    file = f"{description.name}{chosen.suffix}"
+    folder = free_names(out, [file, f"{file}.json"], overwrite=overwrite)
     size = image_size or description.prediction_size
     report("Converting, then comparing with Keras: up to two minutes.")
     sides = (None, None) if chosen.any_size else (size, size)
     model = rebuilt(weights, input_shape=(*sides, 3))
     shape = (None if chosen.any_size else 1, *sides, 3)
     with folder_written_beside(folder) as beside:
-        path = beside / f"{model.name}{chosen.suffix}"
+        path = beside / file
         _convert(model, path, chosen.keras_name, shape)
         if chosen.any_size:
             images = [*images, images[0][: max(SMALLEST_INPUT, size * 2 // 3)]]
@@ -132,7 +133,7 @@ def export_model(
             raise FloatingPointError(
                 f"The {format_name} model differs from Keras by {difference:.1g}, more than {AGREEMENT}: nothing kept."
             )
-        card = beside / f"{model.name}.json"
+        card = beside / f"{file}.json"
         write_json(card, _card(description, format_name, path.name, shape, size, difference))
     return Exported(folder / path.name, folder / card.name, difference)
 

@@ -104,6 +104,7 @@ class Record(keras.callbacks.Callback):
         line = {
             "epoch": epoch + 1,
             "phase": self.phase.name,
+            "precision": self.run.description.settings["precision"],
             "seconds": round(time.monotonic() - self.started, 1),
             "learning_rate": float(np.asarray(self.model.optimizer.learning_rate)),
             # with two outputs Keras names the metric after the first

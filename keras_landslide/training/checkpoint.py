@@ -3,9 +3,10 @@
 Keras' BackupAndRestore leaves out the random state of dropout and the memory of early stopping, and writes in place.
 """
 
+import contextlib
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,12 +53,23 @@ def write_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
 def read_checkpoint(path: Path | str) -> Checkpoint:
     """Read what `write_checkpoint` wrote; raises `LandslideError` if the file is damaged."""
     arrays: dict[str, list[np.ndarray]] = {}
+    with _opened(path) as (state, file):
+        for name in file.files:  # in the order in which they were written
+            if name != STATE:
+                arrays.setdefault(name.partition("/")[0], []).append(file[name])
+    return Checkpoint(state, arrays)
+
+
+def read_state(path: Path | str) -> dict:
+    """The state alone, without the arrays, which are large; raises `LandslideError` if the file is damaged."""
+    with _opened(path) as (state, _):
+        return state
+
+
+@contextlib.contextmanager
+def _opened(path: Path | str) -> Iterator[tuple[dict, np.lib.npyio.NpzFile]]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            state = json.loads(str(file[STATE]))
-            for name in file.files:  # in the order in which they were written
-                if name != STATE:
-                    arrays.setdefault(name.partition("/")[0], []).append(file[name])
+            yield json.loads(str(file[STATE])), file
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise LandslideError(f"{path}: is damaged; remove it to train the run again from its start.") from error
-    return Checkpoint(state, arrays)

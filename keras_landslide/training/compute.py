@@ -27,7 +27,7 @@ def resolved(settings: Settings) -> Settings:
     check_batches(settings, devices)
     precision, jit = settings.precision, settings.jit
     if precision == AUTO:
-        gains = settings.backbone not in FLOAT32_BACKBONES and _multiplies_bfloat16()
+        gains = settings.backbone not in FLOAT32_BACKBONES and multiplies_bfloat16()
         precision = "mixed_bfloat16" if gains else "float32"
     if jit == AUTO:
         # XLA makes a step on TensorFlow's CPU several times slower; uncompiled JAX runs operation by operation
@@ -134,7 +134,8 @@ def _logical_devices() -> list[str]:
     return [device.name for device in found]
 
 
-def _multiplies_bfloat16() -> bool:
+def multiplies_bfloat16() -> bool:
+    """Whether the GPUs, or the processor where there is none, have instructions for bfloat16."""
     gpus = _physical("GPU")
     if gpus:
         import tensorflow as tf
@@ -150,10 +151,16 @@ def _physical(kind: str) -> list:
     return tf.config.list_physical_devices(kind)
 
 
+def processor() -> dict[str, str]:
+    """What Linux says of the first processor, such as `model name` and `flags`; empty where a system does not tell."""
+    try:
+        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
 def processor_flags() -> set[str]:
     """What the processor says that it can do; empty where the system does not tell."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return set()
-    return next((set(line.split(":")[1].split()) for line in lines if line.startswith("flags")), set())
+    return set(processor().get("flags", "").split())

@@ -19,7 +19,7 @@ from ..prediction.predictor import Predictor
 from ..settings import Settings
 from .callbacks import Bar, EarlyStopping, Phase, Record, StopAtNaN
 from .checkpoint import Checkpoint, restore
-from .compute import Devices
+from .compute import Devices, multiplies_bfloat16
 from .interrupt import ControlC
 from .losses import SegmentationLoss
 from .mean_iou import MeanIoU
@@ -62,6 +62,15 @@ def train(plan: Plan, *, tensorboard: bool = False, report: Callable[[str], None
     with plan.together.scope():
         if plan.checkpoint is None:
             plan.run.begin(_settings_content(plan))
+        if plan.precision_changed:
+            plan.run.change_settings(plan.settings)
+            report(f"Goes on in {plan.settings.precision}, as the history says of every epoch.")
+        if plan.settings.precision == "mixed_bfloat16" and not multiplies_bfloat16():
+            report(
+                "This processor has no instructions for bfloat16: a step takes about seven times what it takes in "
+                f"float32. Change to that with Ctrl-C and: keras-landslide train --resume {plan.run.folder} "
+                "--precision float32"
+            )
         _Fit(plan, tensorboard, report).phases()
     _finish(plan)
     return plan.run

@@ -17,12 +17,12 @@ from ..models.build import build_model, check_network, initialise_backbone
 from ..models.description import Data, Description, Start
 from ..models.loading import weights_file
 from ..models.saving import StoredWeights, initialise_from, layers_with_weights, read_weights
-from ..settings import Settings
+from ..settings import AUTO, Settings
 from .allocator import keep_freed_memory
 from .checkpoint import Checkpoint
 from .compute import Devices, devices, layer_precision, leave_gpus_to_engine, resolved
 from .hosts import Hosts, hosts
-from .runs import Run, is_begun
+from .runs import Run, held_description
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,11 @@ class Plan:
     together: Hosts
     model: keras.Model | None = None
     checkpoint: Checkpoint | None = None
+
+    @property
+    def precision_changed(self) -> bool:
+        """Whether a run that goes on was trained in another precision so far."""
+        return bool(self.checkpoint) and self.run.history[-1]["precision"] != self.settings.precision
 
     @property
     def train_samples(self) -> list[Sample]:
@@ -69,12 +74,14 @@ def planned(
     what is wrong with the data.
     """
     check_network(settings.architecture, settings.backbone, settings.output_stride, aux_branch=settings.aux_branch)
+    held = held_description(out) if resume else None
+    if held and settings.precision == AUTO:  # was resolved when the run began
+        settings = dataclasses.replace(settings, precision=held.settings["precision"])
     settings, together = resolved(settings), hosts()
     if together.joined and resume:
         raise LandslideError("Several hosts train a run from its start to its end; resume it with one process.")
     out = Path(out) if resume else free_folder(together.folder(out), overwrite=overwrite)
-    goes_on = resume and is_begun(out)
-    initial = None if goes_on else initial_weights(settings)
+    initial = None if held else initial_weights(settings)
     source = data if isinstance(data, Source) else None
     split = data.load(settings) if isinstance(data, Source) else data
     negatives = training_negatives(settings, split)
@@ -89,11 +96,11 @@ def planned(
     keras.utils.set_random_seed(settings.seed)
     together.join(settings, train_samples, val_samples)
     # what goes on has its weights from the checkpoint, wherever the initial ones are now
-    start = dataclasses.replace(settings, backbone_weights="none") if goes_on else settings
+    start = dataclasses.replace(settings, backbone_weights="none") if held else settings
     with together.scope(), plan.where.scope():
         model, random_layers = new_model(start, initial)
         plan.where.prepare(model)
-    if not goes_on:
+    if not held:
         plan.run.started_from(random_layers)
     return dataclasses.replace(plan, model=model, checkpoint=checkpoint)
 

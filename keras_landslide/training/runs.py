@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import io
 import json
 import shutil
 from collections.abc import Sequence
@@ -11,11 +10,13 @@ from pathlib import Path
 import keras
 
 from ..errors import LandslideError
-from ..files.atomic import write_json, write_text
+from ..files.atomic import csv_text, read_json, write_json, write_text
 from ..models.description import Description, parsed
 from ..models.saving import read_description, save_weights
-from ..settings import COMPUTING
-from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from ..settings import COMPUTING, Settings
+from .checkpoint import Checkpoint, read_checkpoint, read_state, write_checkpoint
+
+MAY_FOLLOW = ("mixed_bfloat16", "float32")  # where a machine lacks the instructions; the other way gains nothing
 
 
 class Run:
@@ -47,6 +48,10 @@ class Run:
         return self.folder / "tensorboard"
 
     @property
+    def settings(self) -> Path:
+        return self.folder / "settings.json"
+
+    @property
     def curves(self) -> Path:
         return self.folder / "curves.png"
 
@@ -76,7 +81,12 @@ class Run:
         ):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.tensorboard, ignore_errors=True)
-        write_json(self.folder / "settings.json", content)
+        write_json(self.settings, content)
+
+    def change_settings(self, settings: Settings) -> None:
+        """Write into `settings.json` that the rest of the run is trained with these."""
+        changed = {"settings": settings.to_json(), "departures_from_paper": settings.departures_from_paper()}
+        write_json(self.settings, {**read_json(self.settings), **changed})
 
     def is_finished(self) -> bool:
         """Whether the folder holds this run from beginning to end; then its history is taken up.
@@ -97,7 +107,8 @@ class Run:
         held = parsed(json.dumps(checkpoint.state["description"]), self.checkpoint)
         self._refuse_another(held)
         self.description = dataclasses.replace(self.description, start=held.start)
-        self.history = checkpoint.state["history"]
+        # lines did not always have it
+        self.history = [{"precision": held.settings["precision"], **line} for line in checkpoint.state["history"]]
         return checkpoint
 
     def _refuse_another(self, held: Description) -> None:
@@ -115,11 +126,8 @@ class Run:
         """
         self.history.append(line)
         save_weights(model, self.last_weights, self._described(line))
-        table = io.StringIO()
-        writer = csv.DictWriter(table, fieldnames=list(line), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.history)
-        write_text(self.folder / "history.csv", table.getvalue())
+        rows = [[done[name] for name in line] for done in self.history]
+        write_text(self.folder / "history.csv", csv_text([list(line), *rows]))
         state = {**state, "description": self.description.to_json(), "history": self.history}
         write_checkpoint(self.checkpoint, Checkpoint(state, arrays))
         self.keep_if_best(model)
@@ -137,19 +145,23 @@ class Run:
         self.checkpoint.unlink(missing_ok=True)
 
 
-def is_begun(folder: Path | str) -> bool:
-    """Whether the folder holds a run that can go on, or one that is finished."""
+def held_description(folder: Path | str) -> Description | None:
+    """What the run in the folder says of itself; `None` where it holds none that can go on or is finished."""
     run = Run(folder, None)
-    return run.checkpoint.exists() or run.scores.exists()
+    if run.checkpoint.exists():
+        return parsed(json.dumps(read_state(run.checkpoint)["description"]), run.checkpoint)
+    return read_description(run.best_weights) if run.scores.exists() else None
 
 
 def _differences(held: Description, wanted: Description) -> list[str]:
     """What tells the run with the description `held` from `wanted`: settings by name, training images, labels.
 
     How a machine gets through the work is no difference, nor is a setting that `held` does not know yet: it had its
-    default when that was written.
+    default when that was written. A run in mixed_bfloat16 may go on in float32.
     """
-    known = held.settings
+    known = dict(held.settings)
+    if (known.get("precision"), wanted.settings["precision"]) == MAY_FOLLOW:
+        del known["precision"]
     names = sorted(name for name in known if known[name] != wanted.settings.get(name) and name not in COMPUTING)
     if held.data.trained_on != wanted.data.trained_on:
         names.append("training images")
@@ -163,7 +175,7 @@ def read_history(folder: Path | str) -> list[dict]:
     with (Path(folder) / "history.csv").open(encoding="utf-8", newline="") as file:
         return [
             {
-                name: text if name == "phase" else int(text) if name == "epoch" else float(text)
+                name: text if name in ("phase", "precision") else int(text) if name == "epoch" else float(text)
                 for name, text in line.items()
             }
             for line in csv.DictReader(file)

@@ -147,6 +147,9 @@ def test_an_output_folder_in_use_or_that_cannot_be_written(fails, best, folder, 
     (used / "thesis.txt").write_text("mine")
     assert "add --overwrite" in fails(*train(folder, used))
     assert "add --overwrite" in fails("predict", "--weights", best, folder / "landslide" / "image", "--out", used)
+    for how in ("--overwrite", "--resume"):
+        error = fails("predict", "--weights", best, folder / "landslide" / "image", "--out", used, how)
+        assert f"{used}: was not made by predict" in error
     assert [path.name for path in used.iterdir()] == ["thesis.txt"]
     below_a_file = used / "thesis.txt" / "out"
     assert "cannot be written" in fails(*train(folder, below_a_file))

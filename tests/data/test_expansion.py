@@ -82,7 +82,14 @@ def test_image_and_mask_stay_aligned(aligned, name):
 
 def test_a_set_is_one_that_train_takes(scenes, tmp_path):
     samples, done = find_samples(scenes)[:4], []
-    expand(samples, tmp_path, 10, augmentation="paper", on_done=lambda: done.append(1))
+
+    def tracked(items, total):
+        assert total == 10
+        for item in items:
+            yield item
+            done.append(item)
+
+    expand(samples, tmp_path, 10, augmentation="paper", track=tracked)
     written = find_samples(tmp_path)
     check_samples(written, tmp_path)
     assert len(written) == len(done) == 10
@@ -131,11 +138,12 @@ def test_the_data_itself_is_never_replaced(scenes, tmp_path, fails):
 
 def test_a_set_that_is_cut_short_does_not_appear(scenes, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        expand(find_samples(scenes), tmp_path / "out", 4, augmentation="paper", on_done=interrupted)
+        expand(find_samples(scenes), tmp_path / "out", 4, augmentation="paper", track=interrupted)
     assert not list(tmp_path.iterdir())
 
 
-def interrupted():
+def interrupted(items, total):
+    yield next(iter(items))
     raise KeyboardInterrupt
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from keras_landslide.data.layouts import find_negatives, find_samples
 from keras_landslide.data.sample import Sample
-from keras_landslide.data.splits import BIJIE_SPLITS, bijie_table, split_samples
+from keras_landslide.data.splits import bijie_table, split_samples
 from keras_landslide.errors import LandslideError
+from keras_landslide.settings import BIJIE_SPLITS
 
 
 def samples(names, group=None):

@@ -278,9 +278,9 @@ def test_the_baseline_refuses_what_does_not_fit_together():
 
 
 def test_write_dataset_lays_out_images_and_masks_that_read_back_as_the_scenes(tmp_path):
-    done = []
-    write_dataset(tmp_path / "new" / "demo", 3, seed=4, size=64, negatives=2, on_done=done.append)
-    assert done == [1, 2, 3, 4, 5]
+    asked = []
+    write_dataset(tmp_path / "new" / "demo", 3, seed=4, size=64, negatives=2, track=lambda n: asked.append(len(n)) or n)
+    assert asked == [5]
     folder = tmp_path / "new" / "demo"
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == [
         "landslide/image/synth_0001.png",

@@ -2,11 +2,13 @@
 
 import json
 import os
-import tempfile
+import shutil
+from pathlib import Path
 
 import pytest
 
 from keras_landslide.errors import LandslideError
+from keras_landslide.files import atomic
 from keras_landslide.files.atomic import (
     folder_written_beside,
     json_text,
@@ -15,6 +17,7 @@ from keras_landslide.files.atomic import (
     write_text,
     written_beside,
 )
+from keras_landslide.files.checks import free_folder
 
 
 def test_a_writer_that_fails_leaves_what_was_there(tmp_path):
@@ -44,13 +47,8 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("absolute", [False, True], ids=["own", "absolute"])
 @pytest.mark.parametrize("way", ["dot", "relative", "link"])
-def test_the_content_of_a_folder_that_stays_is_replaced(tmp_path, monkeypatch, way, absolute):
-    """From Python 3.12 on a temporary folder in a relative one has an absolute path."""
-    if absolute:
-        make = tempfile.mkdtemp
-        monkeypatch.setattr(tempfile, "mkdtemp", lambda *given, **named: os.path.abspath(make(*given, **named)))
+def test_the_content_of_a_folder_that_stays_is_replaced(tmp_path, monkeypatch, way):
     out = tmp_path / "out"
     out.mkdir()
     (out / "old").touch()
@@ -64,6 +62,74 @@ def test_the_content_of_a_folder_that_stays_is_replaced(tmp_path, monkeypatch, w
         (beside / "new").touch()
     assert [one.name for one in out.iterdir()] == ["new"]
     assert sorted(one.name for one in tmp_path.iterdir()) == ["link", "out"]
+
+
+OLD, NEW = {"model/weights": "old", "card": "old", "notes": "old"}, {"model/weights": "new", "card": "new"}
+
+
+def content(folder) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def killed_at(step: int, out, replace: bool) -> bool:
+    """Replace the content of `out` in a process that is killed before its `step`-th change; whether it was."""
+    child = os.fork()
+    if child == 0:
+        left = [step]
+
+        def or_die(usual):
+            def change(*given, **named):
+                left[0] -= 1
+                if left[0] < 0:
+                    os._exit(9)
+                return usual(*given, **named)
+
+            return change
+
+        for name in ("rename", "replace", "unlink", "rmdir", "mkdir"):
+            setattr(Path, name, or_die(getattr(Path, name)))
+        atomic.shutil.rmtree = or_die(shutil.rmtree)
+        with folder_written_beside(out, replace=replace) as beside:
+            for name, text in NEW.items():
+                write_text(beside / name, text)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_kill_at_any_moment_leaves_the_old_or_the_new_and_the_next_run_says_which(tmp_path, caplog, replace):
+    new = NEW if replace else {**OLD, **NEW}
+    ends, step = [], 0
+    while True:
+        out = tmp_path / str(step)
+        for name, text in OLD.items():
+            write_text(out / name, text)
+        killed = killed_at(step, out, replace)
+        half_moved = content(out) not in (OLD, new)
+        caplog.clear()
+        free_folder(out, overwrite=True)
+        said = " ".join(caplog.messages)
+        found = {name: text for name, text in content(out).items() if not name.startswith(".writing-")}
+        assert found in (OLD, new)
+        assert not half_moved or "complete now" in said or "the files beside it are whole" in said
+        assert (found == new) or not killed or not said or "whole" in said
+        ends.append((killed, found == new, "complete now" in said))
+        if not killed:
+            break
+        step += 1
+    assert ends[-1] == (False, True, False)
+    assert (True, False, False) in ends and (True, True, True) in ends  # killed before it counted, and after
+
+
+def test_files_have_the_rights_of_any_new_file_and_nobody_elses_change(tmp_path, monkeypatch):
+    """The umask is the process's: while one thread changed it, files of all others would have other rights."""
+    (tmp_path / "plain").touch()
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("changed"))
+    write_text(tmp_path / "written", "text")
+    with folder_written_beside(tmp_path / "folder") as beside:
+        write_text(beside / "inside", "text")
+    modes = {(tmp_path / name).stat().st_mode for name in ("plain", "written", "folder/inside")}
+    assert len(modes) == 1
 
 
 def test_json_reads_back(tmp_path):

@@ -4,7 +4,7 @@ import keras
 import pytest
 from keras import layers
 
-from keras_landslide.models.costs import Cost, cost, row_cost
+from keras_landslide.models.costs import Cost, cost, model_cost
 from keras_landslide.paper import PUBLIC_MULTIPLY_ADDS, row
 
 
@@ -29,6 +29,6 @@ PARAMETERS = {"pspnet_mobilenet_v2": 2.41e6, "pspnet_resnet50": 46.7e6, "unet_vg
 @pytest.mark.parametrize("name", PUBLIC_MULTIPLY_ADDS)
 def test_rows_cost_what_public_code_of_the_same_models_does(name):
     side, billions = PUBLIC_MULTIPLY_ADDS[name]
-    found = row_cost(row(name), side)
+    found = model_cost(row(name).architecture, row(name).backbone, side)
     assert found.parameters == pytest.approx(PARAMETERS[name], rel=0.01)
     assert found.multiply_adds == pytest.approx(1e9 * billions, rel=0.05)

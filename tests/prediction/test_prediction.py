@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_landslide.data.sample import Sample
 from keras_landslide.errors import LandslideError
+from keras_landslide.evaluation import evaluate
 from keras_landslide.files import images as files
 from keras_landslide.files.images import write_image
 from keras_landslide.pictures import OUTLINE, overlay
@@ -195,6 +197,100 @@ def test_masks_have_the_native_size_of_smaller_and_larger_images(tmp_path):
         (made,) = predict(Predictor(model, 20), [tmp_path / f"{name}.png"], tmp_path / name)
         np.testing.assert_array_equal(Image.open(made.mask), np.where(landslide, 255, 0))
         assert (made.height, made.width, made.landslide_pixels) == (*sides, landslide.sum())
+
+
+@pytest.fixture
+def three(tmp_path):
+    """Three images with red in them."""
+    for number in range(3):
+        landslide = np.random.default_rng(number).random((20, 24)) > 0.5
+        Image.fromarray(picture(20, 24, landslide)).save(tmp_path / f"image_{number}.png")
+    return [tmp_path / f"image_{number}.png" for number in range(3)]
+
+
+def files_of(folder) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_predictions_that_were_stopped_go_on_where_they_were(three, tmp_path):
+    weights = {"file": "a.weights.h5", "sha256": "0"}
+    predict(Predictor(ByRule(red), 32), three, tmp_path / "whole", weights=weights)
+    model = ByRule(red)
+
+    def stopped(images):
+        yield from images[:2]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict(Predictor(model, 32), three, tmp_path / "out", weights=weights, track=stopped)
+    assert "predictions.csv" not in files_of(tmp_path / "out")
+    (tmp_path / "out" / "overlays" / "image_1.png").unlink()  # killed between the two files of an image
+    model.batches.clear()
+    predict(Predictor(model, 32), three, tmp_path / "out", weights=weights, resume=True)
+    assert len(model.batches) == 2
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ("weights", "other weights"),
+        ("size", "other image size"),
+        ("images", "other images"),
+        ("content", "other images"),
+    ],
+)
+def test_predictions_of_something_else_are_not_gone_on_with(three, tmp_path, other, named):
+    def run(size=32, sha256="0", **how):
+        weights = {"file": "a.weights.h5", "sha256": sha256}
+        return predict(Predictor(ByRule(red), size), three, tmp_path / "out", weights=weights, **how)
+
+    run()
+    before = files_of(tmp_path / "out")
+    how = {"weights": {"sha256": "1"}, "size": {"size": 40}}.get(other, {})
+    if other == "images":
+        three.pop()
+    if other == "content":
+        Image.fromarray(np.zeros((50, 50, 3), np.uint8)).save(three[0])
+    with pytest.raises(LandslideError, match=f"holds predictions of {named}"):
+        run(resume=True, **how)
+    with pytest.raises(LandslideError, match="add --overwrite"):
+        run(**how)
+    assert files_of(tmp_path / "out") == before
+    run(overwrite=True, **how)
+    assert len(list((tmp_path / "out" / "masks").iterdir())) == len(three)
+
+
+def test_masks_of_an_earlier_run_do_not_stay_and_other_folders_are_not_touched(three, tmp_path):
+    predictor = Predictor(ByRule(red), 32)
+    predict(predictor, three, tmp_path / "out")
+    predict(predictor, three[:1], tmp_path / "out", overwrite=True)
+    assert {name for name in files_of(tmp_path / "out") if "/" in name} == {"masks/image_0.png", "overlays/image_0.png"}
+    mine = tmp_path / "mine"
+    write_image(mine / "masks" / "mine.png", np.zeros((4, 4, 3), np.uint8))
+    for how in ({"overwrite": True}, {"resume": True}):
+        with pytest.raises(LandslideError, match="was not made by predict"):
+            predict(predictor, three, mine, **how)
+    assert list(files_of(mine)) == ["masks/mine.png"]
+    predict(predictor, three, tmp_path / "new", resume=True)  # nothing there yet: from the start
+    assert (tmp_path / "new" / "predictions.csv").is_file()
+
+
+def test_images_that_are_squeezed_too_far_are_warned_of(tmp_path, caplog):
+    for name, sides in (("fits", (40, 80)), ("large", (20, 81)), ("larger", (90, 30))):
+        write_image(tmp_path / f"{name}.png", np.zeros((*sides, 3), np.uint8))
+    paths = [tmp_path / f"{name}.png" for name in ("fits", "large", "larger")]
+    predict(Predictor(ByRule(red), 20), paths, tmp_path / "out")
+    (said,) = caplog.messages
+    assert "2 of 3 images are more than 4 times larger" in said and "30 × 90 pixels, the input 20" in said
+    assert "tiles of 80 pixels" in said
+    caplog.clear()
+    predict(Predictor(ByRule(red), 20), paths[:1], tmp_path / "one")
+    predict(Predictor(ByRule(red), 20, zoom=1.0), paths, tmp_path / "scaled")  # nothing is squeezed there
+    samples = [Sample(path.stem, path, None, path.stem) for path in paths]
+    assert not caplog.messages
+    evaluate(Predictor(ByRule(red), 20), samples, split="mine", subset="test")
+    assert "2 of 3 images" in caplog.messages[0]
 
 
 def test_every_image_is_decoded_twice_and_one_at_a_time_is_in_memory(tmp_path, monkeypatch):

@@ -82,11 +82,13 @@ def test_exported_rows_agree_with_keras(row, written, images, difference, tmp_pa
         if export.FORMATS[name].any_size:
             pair = images(97, 130, count=2)
             assert difference(run(out, row, pair), model.predict_on_batch(pair)) < AGREE
-        card = json.loads((out / f"{row}.json").read_text())
+        card = json.loads(next(out.glob(f"{row}*.json")).read_text())
         assert (out / card["file"]).exists() and card["image_size"] == SIDE
 
 
-def test_a_file_that_disagrees_is_not_kept(written, tmp_path, monkeypatch, capsys):
+def test_a_file_that_disagrees_is_not_kept_and_one_format_replaces_itself_alone(
+    written, tmp_path, monkeypatch, capsys, fails
+):
     _, weights = written("pspnet_mobilenet", 64)
     monkeypatch.setattr(export, "_convert", lambda model, path, *_: path.mkdir())
     wrong = export.FORMATS["savedmodel"]
@@ -101,7 +103,20 @@ def test_a_file_that_disagrees_is_not_kept(written, tmp_path, monkeypatch, capsy
     right = export.Format("", "_saved_model", (), False, lambda path: load_model(weights).predict_on_batch)
     monkeypatch.setitem(export.FORMATS, "savedmodel", right)  # the control: what agrees is kept
     assert main(command) == 0
-    assert (tmp_path / "out" / "pspnet_mobilenet.json").is_file()
+    assert (tmp_path / "out" / "pspnet_mobilenet_saved_model.json").is_file()
+
+    (tmp_path / "out" / "pspnet_mobilenet.onnx").write_text("of another format")
+    (tmp_path / "out" / "mine.txt").write_text("kept")
+    before = (tmp_path / "out" / "pspnet_mobilenet_saved_model.json").read_text()
+    assert "pspnet_mobilenet_saved_model: exists; add --overwrite" in fails(*command)
+    assert main([*command, "--overwrite"]) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "pspnet_mobilenet_saved_model",
+        "pspnet_mobilenet_saved_model.json",
+        "pspnet_mobilenet.onnx",
+        "mine.txt",
+    }
+    assert (tmp_path / "out" / "pspnet_mobilenet_saved_model.json").read_text() == before
 
 
 def test_mistakes_are_said_before_anything_is_written(written, tmp_path, fails, monkeypatch):
@@ -115,7 +130,3 @@ def test_mistakes_are_said_before_anything_is_written(written, tmp_path, fails, 
         "export", "--weights", weights, "--format", "onnx", "--out", out
     )
     assert not out.exists()
-    out.mkdir()
-    (out / "mine.txt").write_text("kept")
-    assert "add --overwrite" in fails("export", "--weights", weights, "--format", "litert", "--out", out)
-    assert [path.name for path in out.iterdir()] == ["mine.txt"]

@@ -1,6 +1,6 @@
 """The report of `prepare` for people."""
 
-from ..sample import SUBSETS
+from ...settings import SUBSETS
 
 BIJIE_COUNTS = {"landslide": 770, "non_landslide": 2003}  # of the whole data set
 PROBLEMS_SHOWN = 20

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
+from ...console import Track, untracked
 from ...errors import LandslideError, unknown_name
 from ...files.images import IMAGE_SUFFIXES, images_in, read_image
+from ...settings import BIJIE_SPLITS, SPLITS, SUBSETS
 from ..checks import size_mismatch
 from ..layouts import GROUPS, read_groups
 from ..overlaps import Overlap, find_overlaps, overlap_groups, shared_ground
-from ..sample import SUBSETS, Sample
-from ..splits import BIJIE_SPLITS, SPLITS, Split, bijie_table, listed_groups, split_samples
+from ..sample import Sample
+from ..splits import Split, bijie_table, listed_groups, split_samples
 from ..voc import voc_root
 from .masks import read_mask
 
@@ -25,18 +27,13 @@ REPORT_NAME = "prepare.json"  # in a clean copy: what was found where it came fr
 
 
 @dataclass(frozen=True)
-class Source:
+class Found:
     """The files of a folder that may hold images (`landslide/` or the folder itself) and non-landslide images."""
 
     folder: Path
     images: list[Path]
     masks: list[Path]
     negatives: list[Path]
-
-    @property
-    def steps(self) -> int:
-        """How often `survey` calls `on_done`, at most."""
-        return 3 * (len(self.images) + len(self.negatives))
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
@@ -76,7 +73,7 @@ class Survey:
     `shared` is what masks say of the same ground.
     """
 
-    source: Source
+    found: Found
     images: list[Item] = field(default_factory=list)
     negatives: list[Item] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
@@ -101,13 +98,13 @@ class Survey:
         """The agreed keys of `prepare --json` for the chosen split, then what else is known."""
         groups = Counter(overlap_groups({name: name for name in self.groups}, self.overlaps).values())
         return {
-            "landslide": {"images": len(self.source.images), "masks": len(self.source.masks)},
-            "non_landslide": {"images": len(self.source.negatives)},
+            "landslide": {"images": len(self.found.images), "masks": len(self.found.masks)},
+            "non_landslide": {"images": len(self.found.negatives)},
             "problems": [{"file": file, "problem": problem} for file, problem in self.problems],
             "overlaps": [{"a": one.a, "b": one.b, "dy": one.dy, "dx": one.dx} for one in self.overlaps],
             "split": self._split_json(split) if split in self.splits else None,
-            "folder": str(self.source.folder),
-            "bijie": _is_bijie(self.source),
+            "folder": str(self.found.folder),
+            "bijie": _is_bijie(self.found),
             "usable": {"landslide": len(self.pairs), "non_landslide": len(self.negatives)},
             "mask_codings": dict(Counter(item.coding for item in self.pairs).most_common()),
             "sizes": {"landslide": _sizes(self.pairs), "non_landslide": _sizes(self.negatives)},
@@ -132,7 +129,7 @@ class Survey:
         }
 
 
-def find_source(folder: Path | str, called: Path | str | None = None) -> Source:
+def find_files(folder: Path | str, called: Path | str | None = None) -> Found:
     """List the files of a folder in either layout; masks may be missing. Raises `LandslideError` for another layout.
 
     `called` is what an error calls the folder: the archive that was unpacked there.
@@ -152,59 +149,59 @@ def find_source(folder: Path | str, called: Path | str | None = None) -> Source:
         )
     images, masks = ([path / kind for path in roots[:1]] for kind in ("image", "mask"))
     found = [[file for path in paths if path.is_dir() for file in images_in(path)] for paths in (images, masks)]
-    return Source(folder, *found, images_in(negatives) if negatives.is_dir() else [])
+    return Found(folder, *found, images_in(negatives) if negatives.is_dir() else [])
 
 
-def survey(source: Source, split: str | None, *, seed: int, on_done: Callable[[], object] = lambda: None) -> Survey:
-    """Read every file of `source` and say what is there; nothing is written.
+def survey(found: Found, split: str | None, *, seed: int, track: Track = untracked) -> Survey:
+    """Read every file that was found and say what is there; nothing is written.
 
-    `split` (with `seed`, for `auto`) is reported, and on Bijie's images all of Bijie's splits. Raises `LandslideError`
-    for an unknown one.
+    `track` may show how far it is (`console.bar`). `split` (with `seed`, for `auto`) is reported, and on Bijie's images
+    all of Bijie's splits. Raises `LandslideError` for an unknown one.
     """
     if split is not None and split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
-    report = Survey(source)
-    _inspect(report, on_done)
+    report = Survey(found)
+    _inspect(report, track)
     readable = [
         Sample(item.name, item.image, item.mask, report.listed.get(item.name, item.name))
         for item in sorted(report.images + report.negatives, key=lambda item: item.name)
     ]
-    report.overlaps = find_overlaps({sample.name: sample.image for sample in readable}, on_done)
+    report.overlaps = find_overlaps({sample.name: sample.image for sample in readable}, track)
     report.groups = overlap_groups(listed_groups(readable), report.overlaps)
     report.shared = _labels_on_shared_ground(report)
     samples = [sample for sample in readable if sample.mask]
     without = {item.name for item in report.negatives}
     negatives = [replace(sample, name=sample.image.stem) for sample in readable if sample.name in without]
     how = {"seed": seed, "groups": report.groups, "negatives": negatives}
-    for name in dict.fromkeys([*(BIJIE_SPLITS if _is_bijie(source) else ()), *([split] if split else [])]):
+    for name in dict.fromkeys([*(BIJIE_SPLITS if _is_bijie(found) else ()), *([split] if split else [])]):
         with suppress(LandslideError):  # none of its images is here
             report.splits[name] = split_samples(samples, name, **how)
     return report
 
 
-def _is_bijie(source: Source) -> bool:
-    names = {path.stem for path in source.images}
+def _is_bijie(found: Found) -> bool:
+    names = {path.stem for path in found.images}
     return len(names & {row["name"] for row in bijie_table()}) > len(names) / 2
 
 
-def _inspect(report: Survey, on_done: Callable[[], object]) -> None:
-    """Read all files of the source into `images`, `negatives` and `problems`."""
-    source = report.source
-    found = {kind: _by_stem(getattr(source, kind), report.problems) for kind in ("images", "masks", "negatives")}
+def _inspect(report: Survey, track: Track) -> None:
+    """Read all files that were found into `images`, `negatives` and `problems`."""
+    files = report.found
+    found = {kind: _by_stem(getattr(files, kind), report.problems) for kind in ("images", "masks", "negatives")}
     masks = found["masks"]
     tasks = [(name, path, masks.get(name), True) for name, path in found["images"].items()]
     tasks += [(f"non-landslide/{name}", path, None, False) for name, path in found["negatives"].items()]
     with ThreadPoolExecutor() as pool:
-        for (*_, in_pairs), (item, problems) in zip(tasks, pool.map(_read_item, tasks), strict=True):
+        read = track(pool.map(_read_item, tasks), len(tasks))
+        for (*_, in_pairs), (item, problems) in zip(tasks, read, strict=True):
             report.problems += problems
             if item:
                 (report.images if in_pairs else report.negatives).append(item)
-            on_done()
     report.problems += [(masks[name], "has no image") for name in masks.keys() - found["images"].keys()]
     _compare_codings(report)
     _read_listed_groups(report, found["images"])
-    report.problems = sorted((source.relative(path), text) for path, text in report.problems)
-    if not source.images and not source.negatives:
+    report.problems = sorted((files.relative(path), text) for path, text in report.problems)
+    if not files.images and not files.negatives:
         report.problems.append((".", f"holds no images ending in {', '.join(IMAGE_SUFFIXES)}"))
 
 
