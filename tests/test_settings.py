@@ -35,6 +35,11 @@ def test_the_paper_preset_is_table_4():
     assert set(preset("paper").departures_from_paper()) == {"init_weights", "samples_per_epoch"}
 
 
+def test_an_output_stride_is_no_departure_of_a_network_that_has_none():
+    strides = {name: Settings(name, "vgg16", output_stride=16).departures_from_paper() for name in ("unet", "pspnet")}
+    assert "output_stride" not in strides["unet"] and strides["pspnet"]["output_stride"] == (16, 8)
+
+
 def test_the_cpu_preset_lists_each_departure():
     assert set(preset("cpu", seed=7).departures_from_paper()) == {*PRESETS["cpu"], "init_weights", "samples_per_epoch"}
 

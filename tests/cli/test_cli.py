@@ -1,8 +1,10 @@
 """Mistakes end in one clear sentence, exit code 2 and nothing written; help and import load no TensorFlow."""
 
 import csv
+import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +23,18 @@ from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.data.splits import split_samples
 from keras_landslide.data.synthetic import write_dataset
 from keras_landslide.models import Description, build_model, save_weights
+from keras_landslide.runtimes.export import FORMATS
+from keras_landslide.settings import (
+    AUGMENTATIONS,
+    GROUPS,
+    LABELS,
+    PRESET_MEANINGS,
+    PRESETS,
+    SPLITS,
+    SUBSETS,
+    Settings,
+    flag,
+)
 from keras_landslide.training.runs import read_history
 from tests.prediction.test_prediction import ByRule, red_above_on_the_left, red_around
 from tests.small import small_network
@@ -254,6 +268,38 @@ def test_control_c_is_130(monkeypatch, folder, tmp_path):
     monkeypatch.setattr("keras_landslide.training.fit.train", stop)
     with small_network():
         assert main([str(part) for part in train(folder, tmp_path / "out", "--backbone-weights", "none")]) == 130
+
+
+def helped(command: str, capsys, monkeypatch) -> tuple[str, dict[str, str]]:
+    """What `--help` prints, and of that what it says of each option."""
+    monkeypatch.setenv("COLUMNS", "1000")
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    return text, dict(re.findall(r"^  (--[\w-]+)(.*?)(?=\n  -|\n\n)", text, re.DOTALL | re.MULTILINE))
+
+
+def test_help_lists_the_choices_of_every_option_and_what_they_mean(capsys, monkeypatch):
+    text, options = helped("train", capsys, monkeypatch)
+    with_choices = {flag(field.name): field.metadata["choices"] for field in dataclasses.fields(Settings)}
+    with_choices |= {"--split": SPLITS, "--labels": LABELS, "--preset": PRESET_MEANINGS}
+    listed = {name: choices for name, choices in with_choices.items() if choices}
+    assert {"--augmentation", "--precision", "--jit", "--sampling", "--backbone"} < listed.keys()
+    for name, choices in listed.items():
+        for choice, meaning in choices.items():
+            assert f"{choice} ({meaning})" in options[name], (name, choice)
+    groups = [line for line in text.splitlines() if line in ("run:", *(f"{name}:" for name in GROUPS))]
+    assert groups == ["run:", "data:", "model:", "schedule:", "loss:", "machine:"]
+    assert set(PRESET_MEANINGS) == set(PRESETS)
+    for command, option, choices in (
+        ("evaluate", "--subset", SUBSETS),
+        ("evaluate", "--labels", LABELS),
+        ("augment", "--augmentation", AUGMENTATIONS),
+        ("export", "--format", dict.fromkeys(FORMATS)),
+        ("prepare", "--split", SPLITS),
+    ):
+        _, options = helped(command, capsys, monkeypatch)
+        for choice, meaning in choices.items():
+            assert f"{choice} ({meaning or ''}" in options[option], (command, option, choice)
 
 
 def test_import_and_help_load_no_tensorflow():

@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -101,3 +102,24 @@ def test_paired_trainings_freeze_the_first_tenth():
     assert reproduce.paired_settings(whole) == preset("cpu")
     with pytest.raises(LandslideError, match="--epochs 1 is not possible; give 2 or more"):
         reproduce.paired_settings(options.parse_args(["--epochs", "1"]))
+
+
+def test_experiments_print_nothing_of_tensorflows_own(scenes, tiny_run, tmp_path):
+    command = [sys.executable, str(ROOT / "experiments" / "figure5.py"), "--data", str(scenes), "--split", "auto"]
+    command += ["--weights", str(tiny_run / "best.weights.h5"), "--out", str(tmp_path / "figure.png")]
+    unset = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    ended = subprocess.run(command, env={**unset, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == f"Figure: {tmp_path / 'figure.png'}\n"
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "experiments").glob("*.py")))
+def test_experiments_say_what_they_do_without_loading_tensorflow(script):
+    loaded = (
+        "import sys, runpy\n"
+        "try: runpy.run_path(sys.argv[1], run_name='__main__')\n"
+        "finally: print('tensorflow' in sys.modules)"
+    )
+    command = [sys.executable, "-c", loaded, str(ROOT / "experiments" / script), "--help"]
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert ended.stdout.endswith("False\n") and "--data" in ended.stdout

@@ -13,7 +13,7 @@ from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.errors import LandslideError
 from keras_landslide.files.atomic import read_json
 from keras_landslide.models.saving import read_description
-from keras_landslide.training import runs
+from keras_landslide.training import compute, runs
 from keras_landslide.training.checkpoint import read_checkpoint
 from keras_landslide.training.runs import Run, read_history
 from tests.small import SETTINGS, assert_equal_weights, assert_same, command, history, small_network, stored, train
@@ -157,6 +157,49 @@ def test_a_run_of_other_settings_or_images_is_not_gone_on_with(split, tmp_path, 
         train(SETTINGS, split, out, resume=True)
 
 
+def test_a_run_in_bfloat16_may_go_on_in_float32_and_its_history_says_so(scenes, tmp_path, played, capsys, monkeypatch):
+    out = tmp_path / "run"
+    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx512_bf16"})
+    played.stop_in = 3
+    assert main([*command(scenes, out, "--precision", "auto")]) == 130
+    assert "no instructions for bfloat16" not in capsys.readouterr().out
+    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx2"})
+    played.stop_in = 4
+    assert main(["train", "--resume", str(out)]) == 130  # goes on as it was, and says what that costs
+    assert f"keras-landslide train --resume {out} --precision float32" in capsys.readouterr().out
+    played.stop_in = 5
+    assert main(["train", "--resume", str(out), "--precision", "float32"]) == 130
+    assert "Goes on in float32" in capsys.readouterr().out
+    assert main(["train", "--resume", str(out)]) == 0
+    assert "instructions" not in capsys.readouterr().out
+    epochs = read_history(out)
+    assert [line["precision"] for line in epochs] == ["mixed_bfloat16"] * 3 + ["float32"] * 3
+    assert read_json(out / "settings.json")["settings"]["precision"] == "float32"
+    assert read_description(out / "best.weights.h5").settings["precision"] in ("float32", "mixed_bfloat16")
+
+
+def test_other_changes_of_precision_are_refused(split, tmp_path, played, monkeypatch):
+    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx2"})
+    played.stop_in = 2
+    with pytest.raises(KeyboardInterrupt):
+        train(SETTINGS, split, tmp_path / "run")
+    for precision in ("mixed_bfloat16", "mixed_float16"):
+        with pytest.raises(LandslideError, match="holds a run with other precision"):
+            train(dataclasses.replace(SETTINGS, precision=precision), split, tmp_path / "run", resume=True)
+
+
+def test_an_experiment_that_was_begun_in_bfloat16_goes_on_elsewhere(split, tmp_path, played, monkeypatch):
+    """Its settings say `auto`, which would be float32 on this machine."""
+    settings = dataclasses.replace(SETTINGS, precision="auto")
+    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx512_bf16"})
+    played.stop_in = 3
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, split, tmp_path / "run")
+    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx2"})
+    run = train(settings, split, tmp_path / "run", resume=True)
+    assert {line["precision"] for line in run.history} == {"mixed_bfloat16"} and len(run.history) == 6
+
+
 def test_a_finished_run_is_not_trained_again(split, tmp_path, played):
     train(SETTINGS, split, tmp_path / "run")
     played.fits.clear()
@@ -214,6 +257,9 @@ def test_resume_takes_its_settings_from_the_run(fails, tmp_path):
     others = ["--image-size", "96", "--split", "paper510", "--out", "x", "--labels", "completed", "--overwrite"]
     error = fails("train", "--resume", tmp_path, *others)
     assert "leave out --image-size, --out, --split, --labels, --overwrite" in error
+    # what is given counts, also where it is what a new run would have without it
+    error = fails("train", "--resume", tmp_path, "--preset", "paper", "--split", "auto", "--labels", "original")
+    assert "leave out --preset, --split, --labels." in error
     assert f"{tmp_path}: holds no run to resume" in fails("train", "--resume", tmp_path)
 
 
