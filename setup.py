@@ -28,6 +28,7 @@ setup(
     packages=[*find_packages(include=["keras_landslide", "keras_landslide.*"]), "keras_landslide.weights"],
     package_dir={"keras_landslide.weights": "weights"},  # the top-level folder travels inside the wheel
     package_data={
+        "keras_landslide": ["py.typed"],
         "keras_landslide.data": ["*.csv"],
         "keras_landslide.results": ["*.csv"],
         "keras_landslide.weights": ["*.md", "*.h5", "*.json"],
@@ -51,6 +52,7 @@ setup(
         "test": [
             "filelock>=3",
             "import-linter>=2.6",  # the first with a contract against circles
+            "mypy>=2",
             "pytest>=8",
             "pytest-cov>=5",
             "pytest-xdist>=3.6",

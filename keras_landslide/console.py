@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def bar(description: str, unit: str = "image") -> Callable[..., Iterable]:
     """
 
     def track(items: Iterable[Item], total: int | None = None) -> Iterator[Item]:
-        with progress(len(items) if total is None else total, description, unit) as shown:
+        with progress(len(items) if isinstance(items, Sized) else total or 0, description, unit) as shown:
             for item in items:
                 yield item
                 shown.update()

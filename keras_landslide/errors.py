@@ -64,7 +64,7 @@ def exit_code(call: Callable[[], object]) -> int:
         print(f"keras-landslide: {error}", file=sys.stderr)
         return 1
     except (FloatingPointError, OSError, MemoryError) as error:
-        if getattr(error, "errno", None) in _PATH_MISTAKES and error.filename is not None:
+        if isinstance(error, OSError) and error.errno in _PATH_MISTAKES and error.filename is not None:
             print(f"keras-landslide: {error.filename}: {error.strerror}; mend the path or its rights.", file=sys.stderr)
             return 2
         print(f"keras-landslide: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)

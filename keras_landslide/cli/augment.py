@@ -1,6 +1,7 @@
 """`augment`: a training set expanded on disk, and a sheet of what training sees."""
 
 import dataclasses
+from typing import Any
 
 from ..console import bar, load_tensorflow, say
 from ..errors import LandslideError
@@ -17,7 +18,7 @@ def augment(options) -> None:
         raise LandslideError("Nothing to do; give --out FOLDER, --contact-sheet FILE or both.")
     check_labels(options.labels, LABELS)
     settings = Settings(augmentation=options.augmentation, image_size=options.image_size, seed=options.seed)
-    recipe = {"augmentation": settings.augmentation, "seed": settings.seed}
+    recipe: dict[str, Any] = {"augmentation": settings.augmentation, "seed": settings.seed}
     if options.contact_sheet:
         check_image_path(options.contact_sheet)
     if options.out:

@@ -1,6 +1,6 @@
 """What several commands share."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from ..console import load_tensorflow
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..prediction.predictor import Predictor
 
 
-def check_labels(name: str, choices: Sequence[str]) -> None:
+def check_labels(name: str, choices: Collection[str]) -> None:
     if name not in choices:
         raise unknown_name("labels", name, choices)
 

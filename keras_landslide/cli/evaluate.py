@@ -1,6 +1,7 @@
 """`evaluate`: scores of weights on a part of a data set, and what would make them flatter."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..console import bar, say
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 def evaluate(options) -> None:
     from ..data.dataset import labelled
-    from ..data.sample import check_subset
+    from ..data.sample import Sample, check_subset
     from ..files.atomic import write_json
     from ..files.checks import check_file
 
@@ -27,7 +28,7 @@ def evaluate(options) -> None:
     negatives = split.negative_subset(options.subset) if options.negatives else []
     only = dataclasses.replace(split, subsets={options.subset: samples})
     labels = tuple(LABELS) if options.labels == "both" else (options.labels,)
-    labellings = {name: labelled(only, name).subset(options.subset) for name in labels}
+    labellings: dict[str, Sequence[Sample]] = {name: labelled(only, name).subset(options.subset) for name in labels}
     from ..evaluation import evaluate_labellings, false_alarms, seen_in_training
     from ..paper import ROWS
     from ..results.report import report_lines

@@ -6,7 +6,8 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ..errors import LandslideError, exit_code
 from ..paper import INPUT_SIZE, ROWS
@@ -207,7 +208,7 @@ def _count_or_word(text: str) -> int | str:
     return int(text) if text.lstrip("-").isdigit() else text  # Settings says which word is allowed
 
 
-_READ_AS = {int: int, float: float, float | None: _number_or_none, int | str: _count_or_word}
+_READ_AS: dict[Any, Callable] = {int: int, float: float, float | None: _number_or_none, int | str: _count_or_word}
 
 
 def _positive(text: str) -> int:

@@ -2,13 +2,18 @@
 
 import dataclasses
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..console import load_tensorflow, say
 from ..errors import LandslideError
 from ..settings import COMPUTING, LABELS, Settings, flag, preset
 from ..training.allocator import keep_freed_memory
 from .common import check_labels
+
+if TYPE_CHECKING:
+    from ..training.jobs import Job
 
 
 def train(options) -> None:
@@ -21,22 +26,31 @@ def train(options) -> None:
         check_labels(options.labels, LABELS)
     if options.tensorboard and not importlib.util.find_spec("tensorboard"):
         raise LandslideError("--tensorboard needs TensorBoard, which is not installed: pip install tensorboard.")
-    settings, seeds = (None, ()) if options.resume else (_settings(options), _seeds(options))
+    make_job = _resumed_job if options.resume else _new_job(options)
     keep_freed_memory()
     load_tensorflow()
-    from ..data.dataset import Source
-    from ..training.jobs import Job, do_job
+    from ..training.jobs import do_job
 
-    if options.resume:
-        job = _resumed_job(options)
-    else:
-        source = Source(options.data, options.split or "auto", options.fold, options.labels or "original")
-        job = Job(settings, source, Path(options.out), seeds)
+    job = make_job(options)
     how = {"overwrite": options.overwrite, "tensorboard": options.tensorboard, "report": say}
     do_job(job, resume=bool(options.resume), **how)
 
 
-def _resumed_job(options):
+def _new_job(options) -> Callable[..., "Job"]:
+    """What makes the job, once TensorFlow is there; the options are checked now."""
+    settings, seeds = _settings(options), _seeds(options)
+
+    def make(options) -> "Job":
+        from ..data.dataset import Source
+        from ..training.jobs import Job
+
+        source = Source(options.data, options.split or "auto", options.fold, options.labels or "original")
+        return Job(settings, source, Path(options.out), seeds)
+
+    return make
+
+
+def _resumed_job(options) -> "Job":
     from ..training.jobs import read_job
 
     job = read_job(options.resume)

@@ -48,22 +48,23 @@ def _problem(sample: Sample, classes: int, seen: set[int]) -> str | None:
     problems = []
     sides = []
     reads = [lambda: read_image(sample.image)]
-    if sample.mask is not None:
-        reads.append(lambda: sample.stored(sample.mask))
+    mask = sample.mask
+    if mask is not None:
+        reads.append(lambda: sample.stored(mask))
     for read in reads:
         try:
             sides.append(read())
         except LandslideError as error:
             problems.append(str(error))
-    if problems or sample.mask is None:
+    if problems or mask is None:
         return "; ".join(problems) or None
-    image, mask = sides
-    if image.shape[:2] != mask.shape:
-        return f"{sample.mask}: {size_mismatch(image, mask)}; use the mask of this image"
-    values = np.flatnonzero(np.bincount(mask.reshape(-1), minlength=256))
+    image, marked = sides
+    if image.shape[:2] != marked.shape:
+        return f"{mask}: {size_mismatch(image, marked)}; use the mask of this image"
+    values = np.flatnonzero(np.bincount(marked.reshape(-1), minlength=256))
     seen.update(values.tolist())
     problem = sample.mask_problem(values, classes)
-    return f"{sample.mask}: {problem}" if problem else None
+    return f"{mask}: {problem}" if problem else None
 
 
 def size_mismatch(image: np.ndarray, mask: np.ndarray) -> str | None:

@@ -3,6 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..console import bar
 from ..settings import Settings
@@ -56,7 +57,7 @@ def load_split(
     `find_data`, `split_samples` and `check_samples` refuse.
     """
     samples, without = find_data(folder, negatives=negatives, classes=classes)
-    options = {"fold": fold, "seed": seed, "negatives": without}
+    options: dict[str, Any] = {"fold": fold, "seed": seed, "negatives": without}
     split = split_samples(samples, name, **options)
     check_samples([*samples, *without], folder, bar("checking files", "file"), classes=classes)
     if split.dealt or not all_listed(without):

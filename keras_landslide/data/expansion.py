@@ -46,7 +46,8 @@ def expand(
     with folder_written_beside(out, replace=True) as folder:
         for place, (number, sample) in enumerate(track(_rounds(samples, count, seed), count)):
             name = f"{sample.name}_{number}"
-            image, classes = variant(*sample.read(), augmentation, seed_pair(seed + 1, place))
+            image, classes = sample.read()
+            image, classes = variant(image, classes, augmentation, seed_pair(seed + 1, place))
             write_image(folder / "image" / f"{name}.png", image)
             write_image(folder / "mask" / f"{name}.png", classes * 255)
             groups[name] = sample.group

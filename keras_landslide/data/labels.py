@@ -36,8 +36,8 @@ def with_labels(split: Split, labels: str, track: Track = untracked) -> Split:
 
 def completed(samples: Sequence[Sample], overlaps: Sequence[Overlap]) -> list[Sample]:
     """`samples`, each with those of them as neighbours that an overlap links it to; nothing is read or written."""
-    masks = {sample.name: sample.mask for sample in samples}
-    neighbours: dict[str, list[Neighbour]] = {name: [] for name in masks}
+    masks = {sample.name: sample.mask for sample in samples if sample.mask}
+    neighbours: dict[str, list[Neighbour]] = {sample.name: [] for sample in samples}
     for pair in overlaps:
         if not {pair.a, pair.b} <= masks.keys():
             continue

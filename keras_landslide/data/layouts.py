@@ -35,13 +35,16 @@ def find_data(
     The error for files without a partner names all other bad files, too; of masks, those not for `classes`.
     """
     layout, root = _layout(Path(folder)), voc_root(folder)
-    if layout is None and root is None:
+    problems: list[str] = []
+    if layout:
+        samples = _pairs(*layout, problems)
+    elif root:
+        samples = voc_samples(root, problems)
+    else:
         raise LandslideError(
             f"{folder}: has neither landslide/image and landslide/mask (as Bijie is distributed) nor image and mask "
             "nor JPEGImages and SegmentationClass (VOC's form)."
         )
-    problems: list[str] = []
-    samples = _pairs(*layout, problems) if layout else voc_samples(root, problems)
     without = _without_landslide(Path(folder), problems) if negatives else []
     if problems:
         problems += file_problems([*samples, *without], classes=classes)[0]

@@ -53,7 +53,7 @@ def shared_ground(
         first, last = max(0, offset), max(0, offset, min(length_a, length_b + offset))
         in_a.append(slice(first, last))
         in_b.append(slice(first - offset, last - offset))
-    return tuple(in_a), tuple(in_b)
+    return (in_a[0], in_a[1]), (in_b[0], in_b[1])
 
 
 def find_overlaps(images: Mapping[str, Path], track: Track = untracked) -> list[Overlap]:

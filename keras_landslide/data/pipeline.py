@@ -149,7 +149,7 @@ class _Kept(dict[int, tuple[np.ndarray, np.ndarray]]):
         self.most = cache_bytes // (image_size * image_size * 4)  # three channels and the labels
 
 
-def _reader(samples: Sequence[Sample], image_size: int, kept: _Kept | None = None):
+def _reader(samples: Sequence["Sample | _Blank"], image_size: int, kept: _Kept | None = None):
     """Sample number to letterboxed image and labels; `crop` is empty for all of it, or a place for `crop_window`."""
     # TensorFlow never forgets a Python function that it was given: what this one held would stay until the program ends
     remembered = weakref.ref(kept) if kept is not None else lambda: None

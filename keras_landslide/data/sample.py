@@ -94,7 +94,7 @@ def classes_of(mask: np.ndarray) -> np.ndarray:
     return (mask != 0).astype(np.uint8)
 
 
-def first_values(values: Sequence[int]) -> str:
+def first_values(values: Sequence[int] | np.ndarray) -> str:
     """The first of `values`.
 
     >>> first_values(range(9))

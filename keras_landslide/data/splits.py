@@ -70,7 +70,7 @@ class Split:
         """
         check_subset(name)
         here = self.negatives[name]
-        wanted = max(1, len(here)) if number == ALL else number
+        wanted = max(1, len(here)) if number == ALL else int(number)
         if wanted > len(here):
             raise LandslideError(
                 f"--negatives {number} is not possible: {len(here)} images without landslide are in the {name} part; "
@@ -247,5 +247,4 @@ def bijie_table() -> list[dict[str, str]]:
 
 
 def _table(name: str) -> list[dict[str, str]]:
-    with (resources.files(__package__) / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return list(csv.DictReader((resources.files(__package__) / name).read_text(encoding="utf-8").splitlines()))

@@ -203,7 +203,8 @@ def _grain(rng: np.random.Generator, size: tuple[int, int], sigma: float) -> np.
 
 def _gradient(height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rise per pixel towards larger x and towards larger y of an (H, W) float32 height."""
-    return tuple(cv2.Sobel(height, cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (1, 0))
+    x, y = (cv2.Sobel(height, cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (1, 0))
+    return x, y
 
 
 def _blend(colour: np.ndarray, weight: np.ndarray, target: np.ndarray) -> None:

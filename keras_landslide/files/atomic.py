@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ..errors import LandslideError
 
@@ -31,7 +32,7 @@ def write_text(path: Path | str, text: str) -> None:
         beside.write_text(text, encoding="utf-8")
 
 
-def read_json(path: Path | str) -> object:
+def read_json(path: Path | str) -> Any:
     """Read a JSON file; raises `LandslideError` if it is missing or damaged."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -65,15 +65,15 @@ def read_indexed(path: Path | str) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            if image.mode == "RGBX" or (image.mode == "RGBA" and transparency(np.array(image)) is None):
-                image = image.convert("RGB")
-            stored = np.array(image) if image.mode in INDEXED_MODES else None
+            opaque = image.mode == "RGBX" or (image.mode == "RGBA" and transparency(np.array(image)) is None)
+            mode, kept = image.mode, opaque or image.mode in INDEXED_MODES
+            stored = np.array(image.convert("RGB") if opaque else image) if kept else None
     except FileNotFoundError as error:
         raise LandslideError(f"{path}: cannot be read ({error.strerror}).") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise LandslideError(f"{path}: is not a readable image; replace or remove the file.") from error
     if stored is None:
-        raise LandslideError(f"{path}: a mask has a palette, 8-bit grey values or RGB, this file is {image.mode}.")
+        raise LandslideError(f"{path}: a mask has a palette, 8-bit grey values or RGB, this file is {mode}.")
     return stored.astype(np.uint8)
 
 

@@ -58,7 +58,7 @@ class Predictor:
             image_size or said.prediction_size,
             average_flips,
             said.threshold,
-            said.scale and said.scale.training / said.scale.prediction,
+            said.scale.training / said.scale.prediction if said.scale else None,
             said.class_names,
         )
 
@@ -69,10 +69,11 @@ class Predictor:
         size, and the same image must give the same mask to the pixel in whatever company it comes. With
         `average_flips` the probabilities of a square and its three mirror images are averaged.
         """
-        if self.zoom is None:
-            box = Letterbox(*image.shape[:2], self.image_size)
-            return box.probabilities_out(self._of_square(box.image_in(image)))
-        return self._at_one_scale(image)
+        if self.zoom is not None:
+            return self._at_one_scale(image, self.zoom)
+        height, width = image.shape[:2]
+        box = Letterbox(height, width, self.image_size)
+        return box.probabilities_out(self._of_square(box.image_in(image)))
 
     def classes(self, image: np.ndarray) -> np.ndarray:
         """The class of each pixel, `(H, W)` uint8 (see `decided`)."""
@@ -88,10 +89,10 @@ class Predictor:
         seen = [np.flip(self.run(np.flip(square, view)[np.newaxis])[0], view) for view in views]
         return np.mean(seen, axis=0, dtype=np.float32)
 
-    def _at_one_scale(self, image: np.ndarray) -> np.ndarray:
+    def _at_one_scale(self, image: np.ndarray, zoom: float) -> np.ndarray:
         height, width = image.shape[:2]
-        inner_height, inner_width = (max(1, round(side * self.zoom)) for side in (height, width))
-        method = cv2.INTER_AREA if self.zoom < 1 else cv2.INTER_LINEAR
+        inner_height, inner_width = (max(1, round(side * zoom)) for side in (height, width))
+        method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
         inner = cv2.resize(image, (inner_width, inner_height), interpolation=method)
         lacking = [max(0, self.image_size - side) for side in (inner_height, inner_width)]
         (top, bottom), (left, right) = ((half // 2, half - half // 2) for half in lacking)

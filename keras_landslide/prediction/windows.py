@@ -39,12 +39,13 @@ def blended(image: np.ndarray, size: int, probabilities: Callable[[np.ndarray], 
     `image` is `(H, W, 3)` uint8 with sides of at least `size`; `probabilities` gives those of a window,
     `(size, size, 3)` to `(size, size, classes)`.
     """
-    weights = window_weights(size)
-    total, weight = None, np.zeros(image.shape[:2], np.float32)
-    for place in windows(*image.shape[:2], size):
+    weights = window_weights(size)[..., None]
+    height, width = image.shape[:2]
+    total, weight = np.zeros((height, width, 0), np.float32), np.zeros((height, width, 1), np.float32)
+    for place in windows(height, width, size):
         found = probabilities(image[place])
-        if total is None:
-            total = np.zeros((*image.shape[:2], found.shape[-1]), np.float32)
-        total[place] += weights[..., None] * found
+        if not total.size:
+            total = np.zeros((height, width, found.shape[-1]), np.float32)
+        total[place] += weights * found
         weight[place] += weights
-    return total / weight[..., None]
+    return total / weight

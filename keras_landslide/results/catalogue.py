@@ -44,13 +44,15 @@ def computed(image_size: int, output_stride: int, track: Track = untracked) -> l
     from ..models.costs import model_cost
 
     pairs = [(architecture, backbone) for architecture in ARCHITECTURES for backbone in BACKBONES]
-    found = ((pair, model_cost(*pair, image_size, output_stride)) for pair in track(pairs))
-    return [Entry(*pair, cost.parameters, cost.multiply_adds) for pair, cost in found]
+    entries = []
+    for architecture, backbone in track(pairs):
+        cost = model_cost(architecture, backbone, image_size, output_stride)
+        entries.append(Entry(architecture, backbone, cost.parameters, cost.multiply_adds))
+    return entries
 
 
 def _shipped() -> list[Entry]:
-    with (resources.files(__package__) / TABLE).open(encoding="utf-8", newline="") as file:
-        lines = list(csv.DictReader(file))
+    lines = csv.DictReader((resources.files(__package__) / TABLE).read_text(encoding="utf-8").splitlines())
     return [
         Entry(line["architecture"], line["backbone"], int(line["parameters"]), int(line["multiply_adds"]))
         for line in lines

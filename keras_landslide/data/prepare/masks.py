@@ -133,4 +133,4 @@ def _only_at_edges(between: np.ndarray, classes: np.ndarray) -> bool:
     """Whether pixels `between` two classes are few, and all of them near where one class meets the other."""
     square = np.ones((2 * SOFT_EDGE + 1, 2 * SOFT_EDGE + 1), np.uint8)
     edges = cv2.dilate(classes, square) != cv2.erode(classes, square)
-    return between.mean() <= SOFT_MIDDLE and not (between & ~edges).any()
+    return bool(between.mean() <= SOFT_MIDDLE and not (between & ~edges).any())

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,8 @@ class Item:
 
     def classes(self) -> np.ndarray:
         """The classes of the mask, `(H, W)` uint8."""
+        if self.mask is None:
+            raise ValueError(f"{self.name} has no mask")
         return read_mask(self.mask).classes * np.uint8(not self.blank)
 
 
@@ -76,7 +79,7 @@ class Survey:
     found: Found
     images: list[Item] = field(default_factory=list)
     negatives: list[Item] = field(default_factory=list)
-    problems: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[tuple[Any, str]] = field(default_factory=list)
     overlaps: list[Overlap] = field(default_factory=list)
     listed: dict[str, str] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
@@ -149,7 +152,7 @@ def find_files(folder: Path | str, called: Path | str | None = None) -> Found:
         )
     images, masks = ([path / kind for path in roots[:1]] for kind in ("image", "mask"))
     found = [[file for path in paths if path.is_dir() for file in images_in(path)] for paths in (images, masks)]
-    return Found(folder, *found, images_in(negatives) if negatives.is_dir() else [])
+    return Found(folder, found[0], found[1], images_in(negatives) if negatives.is_dir() else [])
 
 
 def survey(found: Found, split: str | None, *, seed: int, track: Track = untracked) -> Survey:
@@ -172,7 +175,7 @@ def survey(found: Found, split: str | None, *, seed: int, track: Track = untrack
     samples = [sample for sample in readable if sample.mask]
     without = {item.name for item in report.negatives}
     negatives = [replace(sample, name=sample.image.stem) for sample in readable if sample.name in without]
-    how = {"seed": seed, "groups": report.groups, "negatives": negatives}
+    how: dict[str, Any] = {"seed": seed, "groups": report.groups, "negatives": negatives}
     for name in dict.fromkeys([*(BIJIE_SPLITS if _is_bijie(found) else ()), *([split] if split else [])]):
         with suppress(LandslideError):  # none of its images is here
             report.splits[name] = split_samples(samples, name, **how)
@@ -218,8 +221,9 @@ def _compare_codings(report: Survey) -> None:
         elif value:
             high.add(value)
     for item in report.pairs[:1]:
-        problem = Sample(item.name, item.image, item.mask, item.name).folder_problem(high)
-        report.problems += [(item.mask.parent, problem.rstrip("."))] if problem else []
+        together = Sample(item.name, item.image, item.mask, item.name).folder_problem(high)
+        if together and item.mask:
+            report.problems.append((item.mask.parent, together.rstrip(".")))
 
 
 def _read_listed_groups(report: Survey, images: Mapping[str, Path]) -> None:
@@ -241,9 +245,9 @@ def _by_stem(paths: Sequence[Path], problems: list) -> dict[str, Path]:
     return {path.stem: path for path in paths if counts[path.stem] == 1}
 
 
-def _read_item(task: tuple[str, Path, Path | None, bool]) -> tuple[Item | None, list[tuple[Path, str]]]:
+def _read_item(task: tuple[str, Path, Path | None, bool]) -> tuple[Item | None, list[tuple[Any, str]]]:
     name, image, mask, wants_mask = task
-    problems: list[tuple[Path, str]] = []
+    problems: list[tuple[Any, str]] = []
     pixels = _tried(read_image, image, problems)
     if wants_mask and mask is None:
         problems.append((image, "has no mask"))
@@ -293,8 +297,8 @@ def _labels_on_shared_ground(report: Survey) -> dict:
     labelled = [pair for pair in report.overlaps if pair.a in masks and pair.b in masks]
     labelled.sort(key=lambda pair: (report.groups[pair.a], pair))
     marked = disagreeing = added = changed = 0
-    for _, pairs in groupby(labelled, key=lambda pair: report.groups[pair.a]):  # a group at a time is in memory
-        pairs = list(pairs)
+    for _, linked in groupby(labelled, key=lambda pair: report.groups[pair.a]):  # a group at a time is in memory
+        pairs = list(linked)
         own = {name: masks[name].classes() for pair in pairs for name in (pair.a, pair.b)}
         united = {name: classes.copy() for name, classes in own.items()}
         for pair in pairs:
@@ -305,7 +309,7 @@ def _labels_on_shared_ground(report: Survey) -> dict:
             united[pair.a][in_a] |= b[in_b]
             united[pair.b][in_b] |= a[in_a]
         gains = [int(united[name].sum()) - int(own[name].sum()) for name in own]
-        added, changed = added + sum(gains), changed + np.count_nonzero(gains)
+        added, changed = added + sum(gains), changed + sum(gain > 0 for gain in gains)
     return {
         "shared_ground": {"pairs_with_landslide": marked, "pairs_that_disagree": disagreeing},
         "completed": {
