@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from keras_landslide.data.splits import Split
+from keras_landslide.models import loading
 from keras_landslide.models.saving import layers_with_weights, load_weights, read_layers
 from keras_landslide.settings import Settings
 from keras_landslide.training import fit, plan
@@ -80,6 +81,7 @@ def small_network() -> Iterator[list[Path]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "build_model", small_model)
+        patch.setattr(loading, "build_model", small_model)
         patch.setattr(fit, "load_model", load)
         yield loaded
 

@@ -103,9 +103,9 @@ def test_samples_are_those_of_the_lists_and_the_lists_are_the_split(voc):
 
 
 def test_a_good_folder_has_no_problems(voc, landslides):
-    done = []
-    check_samples(find_samples(voc), voc, lambda: done.append(1), classes=21)
-    assert len(done) == 11
+    asked = []
+    check_samples(find_samples(voc), voc, lambda items, total: asked.append(total) or items, classes=21)
+    assert asked == [11]
     check_samples(find_samples(landslides), landslides)
     assert set(np.unique(find_samples(landslides)[0].read()[1])) == {0, 1, 255}
 

@@ -12,9 +12,7 @@ from keras_landslide.models.description import Data, Description
 from keras_landslide.results import reproduce
 from keras_landslide.settings import Settings
 from keras_landslide.training import runs
-from tests.results.test_experiments import ROOT, loaded, run, same_numbers
-
-SCRIPT = ROOT / "experiments" / "labels.py"
+from tests.results.test_experiments import ROOT, loaded, same_numbers
 
 
 @pytest.fixture(scope="module")
@@ -82,11 +80,9 @@ def test_a_finished_run_on_other_labels_is_not_taken_for_this_one(tmp_path, monk
 
 
 @pytest.mark.slow
-def test_quick(bijie, tmp_path):
-    done = run(SCRIPT, "--quick", "--data", bijie, "--out", tmp_path / "run", "--results", tmp_path / "results")
-    assert done.returncode == 0, done.stderr
-    assert "scored on completed labels" in done.stdout
-    content = json.loads((tmp_path / "results" / "labels.json").read_text())
+def test_quick(quickly):
+    code, content, printed = quickly("labels")
+    assert code == 0 and "scored on completed labels" in printed
     assert content["share_ground"] == {"train": 8, "val": 8, "test": 8}
     both = [content[f"trained_on_{name}"] for name in ("original", "completed")]
     for result in both:

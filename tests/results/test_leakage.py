@@ -11,9 +11,7 @@ from keras_landslide.data.sample import Sample
 from keras_landslide.data.splits import bijie_table, split_samples
 from keras_landslide.errors import LandslideError
 from keras_landslide.scores import landslide_iou, paired_difference
-from tests.results.test_experiments import ROOT, loaded, run, same_numbers
-
-SCRIPT = ROOT / "experiments" / "leakage.py"
+from tests.results.test_experiments import ROOT, loaded, same_numbers
 
 
 @pytest.fixture(scope="module")
@@ -98,18 +96,15 @@ def test_the_stored_comparison_is_that_of_its_counts(leakage):
 
 
 @pytest.mark.slow
-def test_quick(bijie, tmp_path):
-    arguments = ["--quick", "--data", bijie, "--out", tmp_path / "run", "--results", tmp_path / "results"]
-    done = run(SCRIPT, *arguments)
-    assert done.returncode == 0, done.stderr
-    content = json.loads((tmp_path / "results" / "leakage.json").read_text())
+def test_quick(quickly):
+    code, content, printed = quickly("leakage")
+    assert code == 0 and "test images, overlapping" in printed
     assert content["images"]["test"] == len(content["with_overlaps"]["per_image"]) == 51
     line = content["landslide_iou"]["all"]
     for training in ("with_overlaps", "without_overlaps"):
         assert line[training] == pytest.approx(content[training]["landslide"]["iou"])
-    assert "test images, overlapping" in done.stdout
-    again = run(SCRIPT, *arguments, "--seed", "1")
-    assert again.returncode == 2 and "holds a run with other seed" in again.stderr
+    code, _, printed = quickly("leakage", "--seed", "1")
+    assert code == 2 and "holds a run with other seed" in printed
 
 
 def test_quick_never_replaces_a_real_result(leakage, tmp_path, capsys):

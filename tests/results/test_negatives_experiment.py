@@ -5,7 +5,7 @@ import json
 import pytest
 
 from keras_landslide.evaluation import FalseAlarms
-from tests.results.test_experiments import ROOT, loaded, run, same_numbers
+from tests.results.test_experiments import ROOT, loaded, same_numbers
 
 
 def test_scores_are_compared_on_the_same_images():
@@ -53,11 +53,9 @@ def test_the_stored_comparison_is_that_of_its_counts():
 
 
 @pytest.mark.slow
-def test_quick(bijie, tmp_path):
-    out = ["--out", tmp_path / "run", "--results", tmp_path / "results"]
-    done = run(ROOT / "experiments" / "negatives.py", "--quick", "--data", bijie, "--negatives", "8", *out)
-    assert done.returncode == 0, done.stderr
-    content = json.loads((tmp_path / "results" / "negatives.json").read_text())
+def test_quick(quickly):
+    code, content, printed = quickly("negatives", "--negatives", "8")
+    assert code == 0 and "area falsely marked" in printed
     alarms = content["compared"]["images with a false alarm"]
     assert alarms["images"] == 70
     for training, used in (("without_negatives", 0), ("with_negatives", 8)):
@@ -66,4 +64,3 @@ def test_quick(bijie, tmp_path):
         assert block["groups"] == {name: f"non-landslide/{name}" for name in block["per_image"]}
         assert content[training]["negatives"]["false_alarms"] == pytest.approx(alarms[training])
         assert content[training]["landslide"]["iou"] == pytest.approx(content["compared"]["landslide IoU"][training])
-    assert "area falsely marked" in done.stdout
