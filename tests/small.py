@@ -11,7 +11,7 @@ import pytest
 
 from keras_landslide.data.splits import Split
 from keras_landslide.models import loading
-from keras_landslide.models.saving import layers_with_weights, load_weights, read_layers
+from keras_landslide.models.saving import layers_with_weights, read_layers
 from keras_landslide.settings import Settings
 from keras_landslide.training import fit, plan
 from keras_landslide.training.runs import Run, read_history
@@ -75,9 +75,7 @@ def small_network() -> Iterator[list[Path]]:
 
     def load(path):
         loaded.append(path)
-        model = small_model()
-        load_weights(model, path)
-        return model
+        return loading.load_model(path)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "build_model", small_model)

@@ -1,4 +1,4 @@
-"""The demo, small: files, messages, refusal. Its scores on full size are a slow test."""
+"""The demo, small and with a small network: files, messages, refusal. The whole demo is a slow test."""
 
 import json
 
@@ -6,6 +6,7 @@ import pytest
 
 from keras_landslide.cli import main
 from keras_landslide.demo import demo
+from tests.small import small_network
 
 SMALL = {"scenes": 16, "image_size": 64, "frozen_epochs": 1, "unfrozen_epochs": 1, "frozen_batch_size": 4}
 
@@ -14,13 +15,15 @@ SMALL = {"scenes": 16, "image_size": 64, "frozen_epochs": 1, "unfrozen_epochs": 
 def test_a_small_demo_leaves_everything_it_names(tmp_path, fails):
     lines = []
     out = tmp_path / "demo"
-    demo(out, report=lines.append, unfrozen_batch_size=4, **SMALL)
+    with small_network():
+        demo(out, report=lines.append, unfrozen_batch_size=4, **SMALL)
     for name in ("run/best.weights.h5", "run/curves.png", "comparison.png", "scores.json"):
         assert (out / name).stat().st_size > 0
         assert str(out / name) in "\n".join(lines)
     assert "finished demo; add --overwrite" in fails("demo", "--out", out)
     (out / "scores.json").unlink()  # as if it had been stopped: it may simply be run again
-    demo(out, report=lines.append, unfrozen_batch_size=4, **SMALL)
+    with small_network():
+        demo(out, report=lines.append, unfrozen_batch_size=4, **SMALL)
     assert (out / "scores.json").exists()
 
 

@@ -1,6 +1,7 @@
 """Trained models for other runtimes: SavedModel, ONNX, OpenVINO and LiteRT, each compared with Keras first."""
 
 import importlib.util
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -152,7 +153,19 @@ def _convert(model: keras.Model, path: Path, keras_name: str, shape: tuple) -> N
     signature = [keras.InputSpec(shape=shape, dtype="float32", name="image")]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converters' about NumPy and themselves
-        model.export(str(path), format=keras_name, verbose=False, input_signature=signature)
+        if keras_name == "openvino":
+            _convert_to_openvino(model, path, signature)
+        else:
+            model.export(str(path), format=keras_name, verbose=False, input_signature=signature)
+
+
+def _convert_to_openvino(model: keras.Model, path: Path, signature: list) -> None:
+    """By way of a SavedModel: on Python 3.13 OpenVINO converts files, but not the models in memory that Keras gives."""
+    import openvino
+
+    with tempfile.TemporaryDirectory() as folder:
+        model.export(folder, format="tf_saved_model", verbose=False, input_signature=signature)
+        openvino.save_model(openvino.convert_model(folder), path, compress_to_fp16=False)
 
 
 def _difference(model: keras.Model, run: Runner, images: Sequence[np.ndarray]) -> float:
