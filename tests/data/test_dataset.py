@@ -1,12 +1,14 @@
 """From a folder to a split: what shares ground stays together, whatever is dealt."""
 
+import shutil
+
 import pytest
 
 from keras_landslide.data.dataset import load_split
 from keras_landslide.data.synthetic import mountain_scene
 from keras_landslide.errors import LandslideError
 from keras_landslide.files.atomic import write_text
-from keras_landslide.files.images import write_image
+from keras_landslide.files.images import read_image, write_image
 
 APART, TOGETHER = 8, ("west", "east")
 
@@ -47,6 +49,22 @@ def test_groups_that_the_folder_knows_stay_together_too(folder, tmp_path):
             assert side["west"] == side["east"]
     finally:
         (folder / "groups.csv").unlink()
+
+
+def test_a_negative_of_the_same_name_is_another_image(folder, tmp_path):
+    """`west` without landslide shares ground with scene3, `west` with a landslide with `east`."""
+    shutil.copytree(folder, tmp_path / "both")
+    scene = read_image(folder / "image" / "scene3.png")
+    write_image(tmp_path / "both" / "non-landslide" / "image" / "west.png", scene[10:, 10:])
+    for number in range(4):
+        image = mountain_scene(50 + number, (60, 60)).image
+        write_image(tmp_path / "both" / "non-landslide" / "image" / f"scene{number}.png", image)
+    for seed in range(8):
+        split = load_split(tmp_path / "both", "auto", seed=seed, negatives=True)
+        side = sides(split)
+        assert side["west"] == side["east"]
+        assert "west" in {sample.name for sample in split.negatives[side["scene3"]]}
+        assert sum(map(len, split.negatives.values())) == 5
 
 
 def test_a_wrong_name_is_said_before_any_file_is_read(folder, monkeypatch):
