@@ -310,7 +310,7 @@ def _expose_soil(rng: np.random.Generator, ground: _Ground, season: _Season) -> 
     """Worn ground: rounded patches of soil with soft edges and a few shrubs, lying any way on the slope."""
     size = ground.height.shape
     rows, columns = np.mgrid[: size[0], : size[1]].astype(np.float32)
-    dents = 0.3 * _fractal(rng, size, 1.8, coarsest=0.25 * np.mean(size))
+    dents = 0.3 * _fractal(rng, size, 1.8, coarsest=0.25 * float(np.mean(size)))
     mottle = 1 + 0.06 * _fractal(rng, size, 1.0)
     shrubs = np.clip(_grain(rng, size, 1.4) - 1.3, 0, 1)
     for _ in range(rng.integers(1, 4)):

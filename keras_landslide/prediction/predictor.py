@@ -87,7 +87,7 @@ class Predictor:
         square = square.astype(np.float32)
         views = FLIPS if self.average_flips else FLIPS[:1]
         seen = [np.flip(self.run(np.flip(square, view)[np.newaxis])[0], view) for view in views]
-        return np.mean(seen, axis=0, dtype=np.float32)
+        return np.stack(seen).mean(axis=0, dtype=np.float32)
 
     def _at_one_scale(self, image: np.ndarray, zoom: float) -> np.ndarray:
         height, width = image.shape[:2]
