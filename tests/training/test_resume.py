@@ -18,13 +18,14 @@ ROOT = Path(__file__).parents[2]
 # Dropout, negatives, a cosine schedule and early stopping: whatever a checkpoint could forget.
 LONG = [*TINY, "--negatives", "3", "--frozen-epochs", "2", "--unfrozen-epochs", "4", "--patience", "2"]
 LONG += ["--learning-rate-schedule", "cosine"]
-# Runs the command line, keeps the last checkpoint, and dies without a word in the middle of an epoch.
+# Runs the command line with a small network, keeps the last checkpoint, and dies without a word in the middle of an epoch.
 PROGRAM = """
 import os, shutil, signal, sys
 import keras
 from keras_landslide.training import fit
 from keras_landslide.cli import main
 from keras_landslide.training.runs import Run
+from tests.small import small_network
 
 class Killer(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
@@ -37,7 +38,8 @@ KILLED_AT = tuple(map(int, sys.argv[1].split(",")))
 usual = fit._Fit._callbacks
 fit._Fit._callbacks = lambda self, *arguments: [*usual(self, *arguments), Killer()]
 Run.finish = lambda self: shutil.move(self.checkpoint, self.folder / "kept.npz")
-sys.exit(main(sys.argv[2:]))
+with small_network():
+    sys.exit(main(sys.argv[2:]))
 """
 
 
