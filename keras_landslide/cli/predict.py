@@ -16,5 +16,6 @@ def predict(options) -> None:
     how = {"overwrite": options.overwrite, "resume": options.resume, "weights": weights.stamp()}
     made = predict(predictor, images, options.out, track=bar("predicting"), **how)
     share = sum(one.landslide_pixels for one in made) / sum(one.width * one.height for one in made)
-    say(f"{len(made)} images, {100 * share:.1f} % of their pixels marked as {predictor.class_names[1]}.")
+    count = "1 image" if len(made) == 1 else f"{len(made)} images"
+    say(f"{count}, {100 * share:.1f} % of the pixels marked as {predictor.class_names[1]}.")
     say(f"Masks, overlays and predictions.csv: {options.out}")

@@ -125,18 +125,28 @@ def _begun(folder: Path, made_of: dict, *, overwrite: bool, resume: bool) -> Pat
         raise LandslideError(f"{folder}: was not made by predict (no {MADE_OF}); choose another --out.")
     if used and resume:
         held = read_json(marker)
-        other = [name.replace("_", " ") for name, value in made_of.items() if held.get(name) != value]
+        other = [name.replace("_", " ") for name in made_of if _told(held, name) != _told(made_of, name)]
         if other:
             raise LandslideError(
                 f"{folder}: holds predictions of other {', '.join(other)}; choose another --out, or --overwrite."
             )
         return folder
+    if used and not overwrite:
+        raise LandslideError(
+            f"{folder}: exists and is not empty; add --overwrite, or --resume to go on with it, or choose another --out."
+        )
     free_folder(folder, overwrite=overwrite)
     (folder / "predictions.csv").unlink(missing_ok=True)
     for inside in ("masks", "overlays"):
         shutil.rmtree(folder / inside, ignore_errors=True)
     write_json(marker, made_of)
     return folder
+
+
+def _told(made_of: dict, name: str) -> object:
+    """A part of `predict.json` as it is compared: of weights what is in the file, wherever it lies now."""
+    value = made_of.get(name)
+    return value.get("sha256") if name == "weights" and value else value
 
 
 def _found(path: Path, folder: Path, name: str) -> Prediction | None:

@@ -427,4 +427,4 @@ def test_predict_writes_what_the_network_answers(
         np.testing.assert_array_equal(pixels(tmp_path / "out" / line["mask"]), np.where(found, 255, 0))
         assert (line["image"], line["landslide_pixels"]) == (str(image), str(found.sum()))
         shares.append(found.mean())
-    assert f"3 images, {100 * np.mean(shares):.1f} % of their pixels marked as landslide" in capsys.readouterr().out
+    assert f"3 images, {100 * np.mean(shares):.1f} % of the pixels marked as landslide" in capsys.readouterr().out

@@ -226,7 +226,8 @@ def test_predictions_that_were_stopped_go_on_where_they_were(three, tmp_path):
     assert "predictions.csv" not in files_of(tmp_path / "out")
     (tmp_path / "out" / "overlays" / "image_1.png").unlink()  # killed between the two files of an image
     model.batches.clear()
-    predict(Predictor(model, 32), three, tmp_path / "out", weights=weights, resume=True)
+    moved = {**weights, "file": "elsewhere/a.weights.h5"}  # the same content
+    predict(Predictor(model, 32), three, tmp_path / "out", weights=moved, resume=True)
     assert len(model.batches) == 2
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 

@@ -99,7 +99,7 @@ def test_weights_of_21_classes_say_what_they_mark_and_where_they_come_from(voc, 
     assert "2 of these 4 images have names of images that the initial weights were trained on" in printed
     assert "\ntvmonitor " in printed and "89.11" not in printed
     assert main(["predict", "--weights", str(weights), str(voc), "--out", str(tmp_path / "out")]) == 0
-    assert "14 images" in (printed := capsys.readouterr().out) and "of their pixels marked as aeroplane" in printed
+    assert "14 images" in (printed := capsys.readouterr().out) and "of the pixels marked as aeroplane" in printed
 
 
 def test_a_landslide_folder_in_vocs_form_scores_the_same_to_the_pixel(scenes, tiny_run, tmp_path, palette_png, capsys):

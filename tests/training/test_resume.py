@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 # Dropout, negatives, a cosine schedule and early stopping: whatever a checkpoint could forget.
 LONG = [*TINY, "--negatives", "3", "--frozen-epochs", "2", "--unfrozen-epochs", "4", "--patience", "2"]
 LONG += ["--learning-rate-schedule", "cosine"]
-# Runs the command line with a small network, keeps the last checkpoint, and dies without a word in the middle of an epoch.
+# Runs the command line with a small network, keeps the last checkpoint, and dies without a word in an epoch.
 PROGRAM = """
 import os, shutil, signal, sys
 import keras
