@@ -133,7 +133,7 @@ def _begun(folder: Path, made_of: dict, *, overwrite: bool, resume: bool) -> Pat
         return folder
     if used and not overwrite:
         raise LandslideError(
-            f"{folder}: exists and is not empty; add --overwrite, or --resume to go on with it, or choose another --out."
+            f"{folder}: exists and is not empty; add --overwrite, --resume to go on with it, or choose another --out."
         )
     free_folder(folder, overwrite=overwrite)
     (folder / "predictions.csv").unlink(missing_ok=True)
