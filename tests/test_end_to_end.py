@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import h5py
@@ -17,6 +18,7 @@ from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.data.splits import split_samples
 from keras_landslide.models import read_description
 from keras_landslide.models.description import Data
+from keras_landslide.training import allocator
 from keras_landslide.training.runs import read_history
 
 SCORE_KEYS = ["images", "labels", "split", "subset", "confusion", "miou", "mean_recall", "mean_precision"]
@@ -180,6 +182,17 @@ def test_evaluated_twice_and_through_predicted_masks_the_counts_are_the_same(bes
         assert set(np.unique(predicted)) <= {0, 255}
         counted = [[int(((truth == t) & (predicted == p)).sum()) for p in (0, 255)] for t in (0, 255)]
         assert counted == first["per_image"][sample.name]
+
+
+def test_memory_is_kept_by_training_alone(best, scenes, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(allocator, "ctypes", SimpleNamespace(CDLL=lambda name: asked.append(name)))
+    image = str(scenes / "landslide" / "image" / "synth_0001.png")
+    assert main(["predict", "--weights", best, image, "--out", str(tmp_path / "out")]) == 0
+    evaluated(best, scenes, tmp_path)
+    assert not asked
+    allocator.keep_freed_memory()  # the control
+    assert len(asked) == allocator.sys.platform.startswith("linux")
 
 
 def test_the_table_of_predictions_counts_the_masks(best, scenes, tmp_path):
