@@ -27,7 +27,7 @@ def untracked(items: Iterable[Item], total: int | None = None) -> Iterable[Item]
     return items
 
 
-def bar(description: str, unit: str = "image") -> Callable[..., Iterable]:
+def bar(description: str, unit: str = "image") -> Track:
     """`untracked` for a screen: the function goes through its items behind a bar as in `progress`.
 
     Of items whose number is not known, `total` says it.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .console import untracked
+from .console import Track, untracked
 from .data.classes import CLASS_NAMES
 from .data.sample import Sample
 from .prediction.predictor import Predictor, warn_of_shrinking
@@ -96,7 +96,7 @@ def evaluate(
     split: str,
     subset: str,
     labels: str = "original",
-    track: Callable[..., Iterable] = untracked,
+    track: Track = untracked,
 ) -> Evaluation:
     """Score what `predictor` marks in `samples` at native size.
 
@@ -113,7 +113,7 @@ def evaluate_labellings(
     *,
     split: str,
     subset: str,
-    track: Callable[..., Iterable] = untracked,
+    track: Track = untracked,
 ) -> list[Evaluation]:
     """As `evaluate`, one prediction of each image scored on several labels.
 
@@ -134,9 +134,7 @@ def evaluate_labellings(
     return evaluations
 
 
-def false_alarms(
-    predictor: Predictor, negatives: Sequence[Sample], *, track: Callable[..., Iterable] = untracked
-) -> FalseAlarms:
+def false_alarms(predictor: Predictor, negatives: Sequence[Sample], *, track: Track = untracked) -> FalseAlarms:
     """Count what `predictor` marks in images without landslide."""
     per_image = {}
     for sample in track(negatives):

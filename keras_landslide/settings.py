@@ -34,7 +34,7 @@ BIJIE_SPLITS = {
     "paper510": "413 Bijie images train, 46 validate, 51 test, as many as in the paper; shared ground on one side",
     "random510": "the same 510 images dealt at random, as the paper does it; shared ground on several sides",
     "bijie770": "all 770 Bijie landslide images, shared ground on one side",
-    "county_split": "one county of Bijie tests, the others train",
+    "county_split": "one county of Bijie tests (wn), one validates (js), the others train",
 }
 SPLITS = {
     "auto": "the folder's own lists if it is in VOC's form, else dealt from the seed, shared ground on one side",
@@ -198,13 +198,13 @@ _LEAST = {
 }  # fmt: skip
 _MOST = {"seed": MAX_SEED}
 
-# `cpu` is what two cores do in about an hour on the Bijie images. Its learning rates are 10 and 30 times Table 4's,
-# which a short run needs, and at output stride 16 a step costs less than a third of that at 8. Its crops show training
-# everything enlarged, so at prediction a larger input fits what was learnt (docs/measurements.md).
 PRESET_MEANINGS = {
     "paper": "Table 4 of the paper; takes long without a GPU",
     "cpu": "about an hour on two cores: a smaller input, output stride 16, fewer epochs, higher learning rates",
 }
+# `cpu` is what two cores do in about an hour on the Bijie images. Its learning rates are 10 and 30 times Table 4's,
+# which a short run needs, and at output stride 16 a step costs less than a third of that at 8. Its crops show training
+# everything enlarged, so at prediction a larger input fits what was learnt (docs/measurements.md).
 PRESETS: dict[str, dict] = {
     "paper": {},
     "cpu": {

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from keras_landslide import __version__
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -46,6 +48,8 @@ def test_the_wheel_has_every_module_the_splits_and_the_weights(wheel, tmp_path):
     assert {
         "keras_landslide/data/bijie_splits.csv",
         "keras_landslide/data/bijie_negatives.csv",
+        "keras_landslide/py.typed",
+        "keras_landslide/results/catalogue.csv",
         "keras_landslide/weights/README.md",
     } <= inside
     code = "from keras_landslide.models.loading import shipped_weights; print(shipped_weights('shipped').read_bytes())"
@@ -57,3 +61,8 @@ def test_the_command_is_installed(wheel):
     with zipfile.ZipFile(wheel) as archive:
         (entry_points,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
         assert "keras-landslide = keras_landslide.cli:run" in archive.read(entry_points).decode()
+
+
+def test_the_citation_is_of_this_version(wheel):
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert wheel.name.startswith(f"keras_landslide-{__version__}-")

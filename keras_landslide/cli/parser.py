@@ -182,7 +182,7 @@ def _add_train(parsers) -> None:
 def _listed(text: str, choices: Mapping[str, str], default: str | None) -> str:
     """The help of an option with `choices`: each with its meaning, and which one it is without the option."""
     meanings = "; ".join(f"{name} ({meaning})" for name, meaning in choices.items())
-    return f"{text}: {meanings}" + (f"; default: {default}" if default else "")
+    return f"{text}: {meanings}{f'; default: {default}' if default else ''}".replace("%", "%%")  # argparse fills in
 
 
 def _argument(field: dataclasses.Field) -> dict:
@@ -190,7 +190,7 @@ def _argument(field: dataclasses.Field) -> dict:
     default = " ".join(map(str, field.default)) if isinstance(field.default, tuple) else str(field.default).lower()
     help_text = field.metadata["help"]
     if field.metadata["choices"]:
-        return {"metavar": "NAME", "help": _listed(help_text, field.metadata["choices"], default).replace("%", "%%")}
+        return {"metavar": "NAME", "help": _listed(help_text, field.metadata["choices"], default)}
     text = {"help": f"{help_text}; default: {default}"}
     if field.type is bool:
         return {"action": argparse.BooleanOptionalAction, **text}
@@ -312,7 +312,7 @@ def _add_augment(parsers) -> None:
         "--augmentation",
         default="paper",
         metavar="NAME",
-        help=_listed("how images are varied", AUGMENTATIONS, "paper").replace("%", "%%"),
+        help=_listed("how images are varied", AUGMENTATIONS, "paper"),
     )
     parser.add_argument("--out", metavar="FOLDER", help="write image/, mask/ and groups.csv there, for train --data")
     parser.add_argument(

@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.util
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,28 +25,22 @@ def train(options) -> None:
         check_labels(options.labels, LABELS)
     if options.tensorboard and not importlib.util.find_spec("tensorboard"):
         raise LandslideError("--tensorboard needs TensorBoard, which is not installed: pip install tensorboard.")
-    make_job = _resumed_job if options.resume else _new_job(options)
+    given = None if options.resume else (_settings(options), _seeds(options))
     keep_freed_memory()
     load_tensorflow()
     from ..training.jobs import do_job
 
-    job = make_job(options)
+    job = _new_job(options, *given) if given else _resumed_job(options)
     how = {"overwrite": options.overwrite, "tensorboard": options.tensorboard, "report": say}
     do_job(job, resume=bool(options.resume), **how)
 
 
-def _new_job(options) -> Callable[..., "Job"]:
-    """What makes the job, once TensorFlow is there; the options are checked now."""
-    settings, seeds = _settings(options), _seeds(options)
+def _new_job(options, settings: Settings, seeds: tuple[int, ...]) -> "Job":
+    from ..data.dataset import Source
+    from ..training.jobs import Job
 
-    def make(options) -> "Job":
-        from ..data.dataset import Source
-        from ..training.jobs import Job
-
-        source = Source(options.data, options.split or "auto", options.fold, options.labels or "original")
-        return Job(settings, source, Path(options.out), seeds)
-
-    return make
+    source = Source(options.data, options.split or "auto", options.fold, options.labels or "original")
+    return Job(settings, source, Path(options.out), seeds)
 
 
 def _resumed_job(options) -> "Job":

@@ -10,8 +10,7 @@ from ..settings import Settings
 from .checks import check_samples
 from .labels import with_labels
 from .layouts import find_data
-from .overlaps import Overlap, find_overlaps, overlap_groups
-from .sample import Sample
+from .overlaps import find_overlaps, overlap_groups
 from .splits import Split, all_listed, listed_groups, split_samples
 
 
@@ -61,16 +60,12 @@ def load_split(
     split = split_samples(samples, name, **options)
     check_samples([*samples, *without], folder, bar("checking files", "file"), classes=classes)
     if split.dealt or not all_listed(without):
-        overlaps = overlaps_between([*samples, *without])
+        images = {sample.key: sample.image for sample in (*samples, *without)}
+        overlaps = find_overlaps(images, bar("finding overlaps"))
         listed = listed_groups(samples) | {sample.key: sample.group for sample in without}
         split = split_samples(samples, name, groups=overlap_groups(listed, overlaps), **options)
         split = dataclasses.replace(split, overlaps=overlaps)
     return split
-
-
-def overlaps_between(samples: list[Sample]) -> list[Overlap]:
-    """The overlaps of all these images, by their keys, behind a bar."""
-    return find_overlaps({sample.key: sample.image for sample in samples}, bar("finding overlaps"))
 
 
 def labelled(split: Split, labels: str) -> Split:

@@ -118,7 +118,8 @@ def folder_written_beside(path: Path | str, *, replace: bool = False) -> Iterato
     nothing can be written.
     """
     path = Path(path)
-    finish_moving(path)
+    if path.is_dir():
+        _move(path)  # what a killed program left there, if nobody has looked yet (`finish_moving`)
     inside = path if path.is_dir() else path.parent  # not beside a folder that is there: it may be `.` or another disk
     token = secrets.token_hex(4)
     beside = inside / f"{WRITING}{token}"

@@ -15,13 +15,9 @@ def free_folder(path: Path | str, *, overwrite: bool = False) -> Path:
     Raises `LandslideError` otherwise. Nothing is made: the first file written makes the folder. What an earlier program
     left half moved there is moved first (`atomic.finish_moving`).
     """
-    path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise LandslideError(f"{path}: is a file; give a folder.")
-    finish_moving(path)
+    path = _folder(path)
     if path.is_dir() and any(path.iterdir()) and not overwrite:
         raise LandslideError(f"{path}: exists and is not empty; add --overwrite or choose another --out.")
-    check_writable(path)
     return path
 
 
@@ -30,15 +26,21 @@ def free_names(folder: Path | str, names: Iterable[str], *, overwrite: bool = Fa
 
     Raises `LandslideError` where one of them is there, unless `overwrite`, or nothing can be written.
     """
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise LandslideError(f"{folder}: is a file; give a folder.")
-    finish_moving(folder)
+    folder = _folder(folder)
     there = [name for name in names if (folder / name).exists()]
     if there and not overwrite:
         raise LandslideError(f"{folder / there[0]}: exists; add --overwrite or choose another folder.")
-    check_writable(folder)
     return folder
+
+
+def _folder(path: Path | str) -> Path:
+    """A folder that can be written to, or made, with nothing half moved in it; raises `LandslideError` otherwise."""
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise LandslideError(f"{path}: is a file; give a folder.")
+    finish_moving(path)
+    check_writable(path)
+    return path
 
 
 def check_copy(source: Path | str, out: Path | str, made_by: str, *, overwrite: bool = False) -> None:

@@ -100,9 +100,12 @@ def predict(
     a folder that has this file is replaced; with `resume` images whose files are there already are left as they are.
     `track` may show how far it is (`console.bar`).
     """
-    images = find_images(paths)
+    images, folder = find_images(paths), Path(out)
+    made_of = _made_of(predictor, images, weights)
+    goes_on = _goes_on(folder, made_of, overwrite=overwrite, resume=resume)
     warn_of_shrinking(predictor, check_readable(images))
-    folder = _begun(Path(out), _made_of(predictor, images, weights), overwrite=overwrite, resume=resume)
+    if not goes_on:
+        _begin(folder, made_of)
     done = [
         _found(path, folder, name) or _predicted(predictor, path, folder, name)
         for path, name in track(list(zip(images, output_names(images), strict=True)))
@@ -117,30 +120,36 @@ def _made_of(predictor: Predictor, images: Sequence[Path], weights: dict | None)
     return {"weights": weights, **predictor.to_json(), "images": listed}
 
 
-def _begun(folder: Path, made_of: dict, *, overwrite: bool, resume: bool) -> Path:
-    """`folder`, ready for predictions that are `made_of` this; with `resume` those that are there stay."""
-    marker = folder / MADE_OF
+def _goes_on(folder: Path, made_of: dict, *, overwrite: bool, resume: bool) -> bool:
+    """Whether `folder` has predictions that are `made_of` this and are gone on with; nothing is written.
+
+    Raises `LandslideError` where it may not be used for them.
+    """
     used = folder.is_dir() and any(folder.iterdir())
-    if used and (overwrite or resume) and not marker.is_file():
-        raise LandslideError(f"{folder}: was not made by predict (no {MADE_OF}); choose another --out.")
-    if used and resume:
-        held = read_json(marker)
-        other = [name.replace("_", " ") for name in made_of if _told(held, name) != _told(made_of, name)]
-        if other:
-            raise LandslideError(
-                f"{folder}: holds predictions of other {', '.join(other)}; choose another --out, or --overwrite."
-            )
-        return folder
-    if used and not overwrite:
+    if used and not (overwrite or resume):
         raise LandslideError(
             f"{folder}: exists and is not empty; add --overwrite, --resume to go on with it, or choose another --out."
         )
-    free_folder(folder, overwrite=overwrite)
+    if used and not (folder / MADE_OF).is_file():
+        raise LandslideError(f"{folder}: was not made by predict (no {MADE_OF}); choose another --out.")
+    free_folder(folder, overwrite=overwrite or resume)
+    if not (used and resume):
+        return False
+    held = read_json(folder / MADE_OF)
+    other = [name.replace("_", " ") for name in made_of if _told(held, name) != _told(made_of, name)]
+    if other:
+        raise LandslideError(
+            f"{folder}: holds predictions of other {', '.join(other)}; choose another --out, or --overwrite."
+        )
+    return True
+
+
+def _begin(folder: Path, made_of: dict) -> None:
+    """Mark `folder` as one of predictions that are `made_of` this; those of an earlier run go."""
     (folder / "predictions.csv").unlink(missing_ok=True)
     for inside in ("masks", "overlays"):
         shutil.rmtree(folder / inside, ignore_errors=True)
-    write_json(marker, made_of)
-    return folder
+    write_json(folder / MADE_OF, made_of)
 
 
 def _told(made_of: dict, name: str) -> object:

@@ -10,7 +10,7 @@ import numpy as np
 from ..data.sample import Sample
 from ..errors import NotANumber
 from .checkpoint import Checkpoint, model_state
-from .runs import Run
+from .runs import Run, precision_of
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Record(keras.callbacks.Callback):
         line = {
             "epoch": epoch + 1,
             "phase": self.phase.name,
-            "precision": self.run.description.settings["precision"],
+            "precision": precision_of(self.run.description),
             "seconds": round(time.monotonic() - self.started, 1),
             "learning_rate": float(np.asarray(self.model.optimizer.learning_rate)),
             # with two outputs Keras names the metric after the first

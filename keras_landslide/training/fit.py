@@ -92,8 +92,7 @@ def _settings_content(plan: Plan) -> dict:
 def _finish(plan: Plan) -> None:
     """Score the best weights on the validation part, and draw the curves."""
     settings, split, run = plan.settings, plan.split, plan.run
-    names = run.description.class_names
-    predictor = Predictor(load_model(run.best_weights).predict_on_batch, settings.prediction_size, class_names=names)
+    predictor = Predictor.of(load_model(run.best_weights))
     scores = evaluate(predictor, plan.val_samples, split=split.title, subset="val", labels=split.labels)
     learning_curves(run.history, run.curves, f"{settings.architecture} on {settings.backbone}, seed {settings.seed}")
     write_json(run.scores, scores.to_json())

@@ -88,10 +88,8 @@ def _train_seeds(job: Job, *, resume: bool, overwrite: bool, report, **options) 
         free_folder(job.out, overwrite=overwrite)
 
     def begin() -> None:
-        if (
-            not resume
-        ):  # not before the first run is planned, so that a mistake in data or weights leaves nothing behind
-            write_json(job.out / SEEDS_FILE, content)
+        """When a run is planned: a mistake in data or weights leaves nothing behind, a changed precision is kept."""
+        write_json(job.out / SEEDS_FILE, content)
 
     runs = []
     for seed in job.seeds:

@@ -22,7 +22,7 @@ from .allocator import keep_freed_memory
 from .checkpoint import Checkpoint
 from .compute import Devices, devices, layer_precision, leave_gpus_to_engine, resolved
 from .hosts import Hosts, hosts
-from .runs import Run, held_description
+from .runs import Run, held_description, precision_of
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def planned(
     check_network(settings.architecture, settings.backbone, settings.output_stride, aux_branch=settings.aux_branch)
     held = held_description(out) if resume else None
     if held and settings.precision == AUTO:  # was resolved when the run began
-        settings = dataclasses.replace(settings, precision=held.settings["precision"])
+        settings = dataclasses.replace(settings, precision=precision_of(held))
     settings, together = resolved(settings), hosts()
     if together.joined and resume:
         raise LandslideError("Several hosts train a run from its start to its end; resume it with one process.")

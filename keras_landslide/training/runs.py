@@ -108,7 +108,7 @@ class Run:
         self._refuse_another(held)
         self.description = dataclasses.replace(self.description, start=held.start)
         # lines did not always have it
-        self.history = [{"precision": held.settings["precision"], **line} for line in checkpoint.state["history"]]
+        self.history = [{"precision": precision_of(held), **line} for line in checkpoint.state["history"]]
         return checkpoint
 
     def _refuse_another(self, held: Description) -> None:
@@ -145,6 +145,11 @@ class Run:
         self.checkpoint.unlink(missing_ok=True)
 
 
+def precision_of(description: Description) -> str:
+    """That of a run's training; runs from before there was a choice do not say it."""
+    return description.settings.get("precision", Settings.precision)
+
+
 def held_description(folder: Path | str) -> Description | None:
     """What the run in the folder says of itself; `None` where it holds none that can go on or is finished."""
     run = Run(folder, None)
@@ -160,7 +165,7 @@ def _differences(held: Description, wanted: Description) -> list[str]:
     default when that was written. A run in mixed_bfloat16 may go on in float32.
     """
     known = dict(held.settings)
-    if (known.get("precision"), wanted.settings["precision"]) == MAY_FOLLOW:
+    if (precision_of(held), precision_of(wanted)) == MAY_FOLLOW:
         del known["precision"]
     names = sorted(name for name in known if known[name] != wanted.settings.get(name) and name not in COMPUTING)
     if held.data.trained_on != wanted.data.trained_on:

@@ -121,6 +121,16 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_and_the_next_run_says_wh
     assert (True, False, False) in ends and (True, True, True) in ends  # killed before it counted, and after
 
 
+def test_what_a_killed_program_left_is_said_once(tmp_path, caplog):
+    write_text(tmp_path / "out" / "old", "old")
+    (tmp_path / "out" / ".writing-abc").mkdir()
+    with folder_written_beside(free_folder(tmp_path / "out", overwrite=True)) as beside:
+        write_text(beside / "new", "new")
+    (said,) = caplog.messages
+    assert ".writing-abc: is of a program that was killed" in said
+    assert content(tmp_path / "out") == {"old": "old", "new": "new"}
+
+
 def test_files_have_the_rights_of_any_new_file_and_nobody_elses_change(tmp_path, monkeypatch):
     """The umask is the process's: while one thread changed it, files of all others would have other rights."""
     (tmp_path / "plain").touch()

@@ -262,6 +262,14 @@ def test_predictions_of_something_else_are_not_gone_on_with(three, tmp_path, oth
     assert len(list((tmp_path / "out" / "masks").iterdir())) == len(three)
 
 
+def test_a_folder_in_use_is_said_before_any_image_is_decoded(three, tmp_path, monkeypatch):
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "thesis.txt").write_text("mine")
+    monkeypatch.setattr(images, "read_image", lambda path: pytest.fail("decoded"))
+    with pytest.raises(LandslideError, match="add --overwrite"):
+        predict(Predictor(ByRule(red), 32), three, tmp_path / "used")
+
+
 def test_masks_of_an_earlier_run_do_not_stay_and_other_folders_are_not_touched(three, tmp_path):
     predictor = Predictor(ByRule(red), 32)
     predict(predictor, three, tmp_path / "out")

@@ -4,12 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_landslide import settings
 from keras_landslide.cli import main
-from keras_landslide.models import ARCHITECTURES, BACKBONES, build_model
-from keras_landslide.models.costs import model_cost
+from keras_landslide.models import build_model
 from keras_landslide.paper import TABLE_5
-from keras_landslide.results.catalogue import SHIPPED, catalogue
 from keras_landslide.results.diagrams import POSITIONS, blocks, draw_model
 
 
@@ -84,24 +81,3 @@ def test_the_command_draws_the_six_rows(tmp_path, capsys, fails):
     assert f"Figures 1 to 3 of the six rows: {out}" in printed
     (out / "mine.png").write_bytes(b"kept")
     assert "add --overwrite" in fails("models", "--plot", out)
-
-
-def test_the_table_needs_no_model(capsys, monkeypatch):
-    monkeypatch.setattr("keras_landslide.cli.models.load_tensorflow", lambda: pytest.fail("loaded"))
-    assert main(["models"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert "At 473×473 pixels, output stride 8 (U-Net has none):" in lines
-    assert "pspnet_mobilenet_v2 2.41 M 8.4 bn PSPNet (MobileNet)" in [" ".join(line.split()) for line in lines]
-    assert len([line for line in lines if " bn" in line]) == 15
-
-
-@pytest.mark.parametrize("name", ["deeplabv3plus_mobilenet", "pspnet_mobilenet_v2"])
-def test_the_table_holds_what_models_cost(name):
-    """Two of its lines; all of them in tests/test_readme.py."""
-    (entry,) = (entry for entry in catalogue(*SHIPPED) if entry.name == name)
-    cost = model_cost(entry.architecture, entry.backbone, *SHIPPED)
-    assert (entry.parameters, entry.multiply_adds) == (cost.parameters, cost.multiply_adds)
-
-
-def test_the_names_that_help_lists_are_those_that_can_be_built():
-    assert list(settings.ARCHITECTURES) == list(ARCHITECTURES) and list(settings.BACKBONES) == list(BACKBONES)

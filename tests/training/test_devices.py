@@ -71,7 +71,8 @@ for name, (count, changes) in variants.items():
 WHOLE_RUN = (
     TWO_PROCESSORS
     + """
-from keras_landslide.training import fit, plan
+from keras_landslide.models import loading
+from keras_landslide.training import plan
 from keras_landslide.cli import main
 from tests.small import small_model
 
@@ -80,12 +81,7 @@ def without_dropout(*arguments, **options):
     model.get_layer("dropout").rate = 0.0
     return model
 
-def load(path):
-    model = small_model()
-    fit.load_weights(model, path)
-    return model
-
-plan.build_model, fit.load_model = without_dropout, load
+plan.build_model = loading.build_model = without_dropout
 for out, devices in (("one", "1"), ("all", "all")):
     code = main([*sys.argv[2:], "--out", f"{sys.argv[1]}/{out}", "--devices", devices])
     if code:

@@ -131,14 +131,15 @@ def pretrain(monkeypatch, *arguments) -> None:
     assert end.value.code == 0
 
 
-@pytest.mark.slow
-def test_from_voc_to_landslides(voc, scenes, tmp_path, monkeypatch, capsys):
-    """The way to its end, with a small network: pretrain_voc.py, train --init-weights on landslides, evaluate."""
+@pytest.fixture
+def small():
     with small_network():
-        from_voc_to_landslides(voc, scenes, tmp_path, monkeypatch, capsys)
+        yield
 
 
-def from_voc_to_landslides(voc, scenes, tmp_path, monkeypatch, capsys):
+@pytest.mark.slow
+def test_from_voc_to_landslides(small, voc, scenes, tmp_path, monkeypatch, capsys):
+    """The way to its end, with a small network: pretrain_voc.py, train --init-weights on landslides, evaluate."""
     pretrain(monkeypatch, "--quick", "--data", voc, "--out", tmp_path / "voc", "--backbone-weights", "none")
     weights = tmp_path / "voc" / "best.weights.h5"
     assert capsys.readouterr().out.splitlines()[-1].endswith(f"--init-weights: {weights}")

@@ -14,7 +14,7 @@ from keras_landslide.errors import LandslideError
 from keras_landslide.files.atomic import read_json
 from keras_landslide.models.saving import read_description
 from keras_landslide.training import compute, runs
-from keras_landslide.training.checkpoint import read_checkpoint
+from keras_landslide.training.checkpoint import read_checkpoint, write_checkpoint
 from keras_landslide.training.runs import Run, read_history
 from tests.small import SETTINGS, assert_equal_weights, assert_same, command, history, small_network, stored, train
 
@@ -290,6 +290,34 @@ def test_seeds_are_run_one_by_one_and_summed_up(scenes, tmp_path, played, capsys
         assert f"{100 * np.mean(values):.2f} ± {100 * np.std(values, ddof=1):.2f}" in printed
     assert main(command(scenes, tmp_path / "alone", *more[:4], "--seed", "3")) == 0
     assert history(out / "seed_3") == history(tmp_path / "alone")
+
+
+@pytest.mark.parametrize("begun", ["auto", "mixed_bfloat16"])
+def test_seeds_whose_precision_was_changed_go_on_in_it(begun, scenes, tmp_path, played, monkeypatch):
+    out = tmp_path / "seeds"
+    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx512_bf16"})
+    played.stop_in = 3
+    assert main(command(scenes, out, "--precision", begun, "--seeds", 0, 1)) == 130
+    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx2"})
+    played.stop_in = 5
+    assert main(["train", "--resume", str(out), "--precision", "float32"]) == 130
+    assert main(["train", "--resume", str(out)]) == 0
+    precisions = [[line["precision"] for line in read_history(out / f"seed_{seed}")] for seed in (0, 1)]
+    assert precisions == [["mixed_bfloat16"] * 2 + ["float32"] * 4, ["float32"] * 6]
+
+
+def test_a_run_from_before_there_was_a_choice_of_precision_goes_on(split, tmp_path, played):
+    played.stop_in = 3
+    with pytest.raises(KeyboardInterrupt):
+        train(SETTINGS, split, tmp_path / "run")
+    path = tmp_path / "run" / "last" / "checkpoint.npz"
+    checkpoint = read_checkpoint(path)
+    del checkpoint.state["description"]["settings"]["precision"]
+    for line in checkpoint.state["history"]:
+        del line["precision"]
+    write_checkpoint(path, checkpoint)
+    run = train(dataclasses.replace(SETTINGS, precision="auto"), split, tmp_path / "run", resume=True)
+    assert [line["precision"] for line in run.history] == ["float32"] * 6
 
 
 def test_seeds_on_data_that_is_not_there_leave_nothing_behind(fails, tmp_path):
