@@ -121,6 +121,17 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_and_the_next_run_says_wh
     assert (True, False, False) in ends and (True, True, True) in ends  # killed before it counted, and after
 
 
+@pytest.mark.parametrize("left", ["replacing", "adding"])
+def test_new_content_comes_after_what_a_killed_program_had_finished(tmp_path, left):
+    """Also where nobody asked whether the folder is free: neither may remove the other's way."""
+    for number in range(4):  # whichever the system lists first
+        out = tmp_path / str(number)
+        write_text(out / f".{left}-{number}" / "earlier", "earlier")
+        with folder_written_beside(out) as beside:
+            write_text(beside / "later", "later")
+        assert content(out) == {"earlier": "earlier", "later": "later"}
+
+
 def test_what_a_killed_program_left_is_said_once(tmp_path, caplog):
     write_text(tmp_path / "out" / "old", "old")
     (tmp_path / "out" / ".writing-abc").mkdir()
