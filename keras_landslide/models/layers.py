@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 PACKAGE = "keras_landslide"
+FUSED_TYPES = ("float32", "bfloat16", "float16")  # of maps that TensorFlow's kernel normalises
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -129,70 +130,57 @@ class DilatedMaxPooling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras' batch normalisation, `(N, H, W, C)` to the same shape; trained on a processor by TensorFlow, a faster one.
+    """Keras' batch normalisation, `(N, H, W, C)` to the same shape, by TensorFlow's fused kernel on a processor.
 
-    TensorFlow differentiates Keras' formula operation by operation, reading and writing the map again and again.
-    Here the gradient is the formula that one finds on paper. Everything else is left to Keras: inference, other
-    backends, GPUs, statistics over several devices.
+    Keras writes the formula out, operation by operation, each of which reads and writes the whole map, in float32 where
+    the map is in half precision. The kernel takes half precision as it is, has a gradient of its own, and at inference
+    TensorFlow joins it to the convolution before it. Everything else is left to Keras: other backends, GPUs, statistics
+    over several devices.
 
     It has Keras' name because weights files are keyed by the class's name.
     """
 
     def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable and mask is None and self._own_gradient(inputs)):
+        if mask is not None or not self._is_fused(inputs):
             return super().call(inputs, training=training, mask=mask)
-        dtype = keras.backend.result_type(inputs.dtype, "float32")  # as Keras does: squares overflow in half precision
-        features, gamma, beta = (ops.cast(value, dtype) for value in (inputs, self.gamma, self.beta))
-        normalised, mean, variance = _batch_normalised(features, gamma, beta, self.epsilon)
-        for moving, found in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + found * (1.0 - self.momentum))
-        return ops.cast(normalised, self.compute_dtype)
+        import tensorflow as tf
 
-    def _own_gradient(self, inputs) -> bool:
-        """Whether the layer is of the kind that is faster here."""
+        learns = bool(training and self.trainable)
+        gamma, beta, moving_mean, moving_variance = (
+            ops.cast(weight, "float32") for weight in (self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        )
+        nothing = tf.zeros((0,))
+        normalised, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=gamma,
+            offset=beta,
+            mean=nothing if learns else moving_mean,
+            variance=nothing if learns else moving_variance,
+            epsilon=self.epsilon,
+            is_training=learns,
+        )
+        if learns:
+            for moving, found in ((self.moving_mean, mean), (self.moving_variance, _biased(variance, inputs))):
+                moving.assign(moving * self.momentum + found * (1.0 - self.momentum))
+        return normalised
+
+    def _is_fused(self, inputs) -> bool:
+        """Whether the layer, and what it computes with, are of the kind that the kernel knows."""
         usual = self.scale and self.center and not self.renorm and not self.synchronized
-        if not (usual and len(inputs.shape) == 4 and self.axis in (-1, 3) and keras.backend.backend() == "tensorflow"):
+        maps = len(inputs.shape) == 4 and self.axis in (-1, 3)
+        if not (usual and maps and self.compute_dtype in FUSED_TYPES and keras.backend.backend() == "tensorflow"):
             return False
         import tensorflow as tf
 
         return not tf.config.list_physical_devices("GPU")
 
 
-def _batch_normalised(features, gamma, beta, epsilon: float):
-    """Normalised features, and mean and variance, `(C,)` each, through which no gradient goes."""
+def _biased(variance, features):
+    """The mean square difference, which Keras keeps, of the kernel's `variance`, which divides by one pixel less."""
     import tensorflow as tf
 
-    @tf.custom_gradient
-    def normalise(features, gamma, beta):
-        count = tf.cast(tf.reduce_prod(tf.shape(features)[:-1]), features.dtype)
-        mean = _sum_over_pixels(features) / count
-        variance = _sum_over_pixels(tf.math.squared_difference(features, mean)) / count
-        inverse = tf.math.rsqrt(variance + epsilon)
-        scale = gamma * inverse
-
-        def gradient(outer, *_):
-            beta_gradient = _sum_over_pixels(outer)
-            gamma_gradient = (_sum_over_pixels(outer * features) - mean * beta_gradient) * inverse
-            slope = -scale * inverse * gamma_gradient / count
-            offset = -scale * beta_gradient / count - mean * slope
-            return outer * scale + features * slope + offset, gamma_gradient, beta_gradient
-
-        return (features * scale + (beta - mean * scale), mean, variance), gradient
-
-    return normalise(features, gamma, beta)
-
-
-def _sum_over_pixels(features):
-    """`(N, H, W, C)` to `(C,)`: columns by a product with a row of ones, in which TensorFlow is fast, then the rest.
-
-    Two short sums one after the other also round less than a long one.
-    """
-    import tensorflow as tf
-
-    sides = tf.shape(features)
-    rows = tf.reshape(features, (sides[0] * sides[1], sides[2] * sides[3]))
-    columns = tf.matmul(tf.ones((1, sides[0] * sides[1]), features.dtype), rows)
-    return tf.reduce_sum(tf.reshape(columns, (-1, features.shape[-1])), axis=0)
+    count = tf.cast(tf.reduce_prod(tf.shape(features)[:-1]), variance.dtype)
+    return variance * (count - 1) / count
 
 
 def _sides(features):
