@@ -15,11 +15,20 @@ import sys
 import time
 
 WORK = ("forward", "frozen", "unfrozen")
+FASTER = {  # what makes a step faster, to be left out one by one
+    "memory": "freed memory kept",
+    "normalisation": "batch normalisation by the fused kernel",
+    "order": "dilated stages rearranged once",
+    "pooling": "the pyramid's means in one pass",
+    "joining": "the pyramid convolved before it is resized",
+}
 
 
 def seconds(**options) -> float:
     """What a process of its own measures; `options` are those of the command line, `image_size=473` and so on."""
-    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    arguments = []
+    for name, value in options.items():
+        arguments += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
     return float(output_of([sys.executable, __file__, *arguments]))
 
 
@@ -41,8 +50,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--precision", default="float32")
-    parser.add_argument("--allocator", choices=("kept", "default"), default="kept", help="what becomes of freed memory")
-    parser.add_argument("--batch-normalization", choices=("own", "keras"), default="own", help="whose gradient")
+    parser.add_argument("--without", nargs="+", choices=FASTER, default=[], help="what makes it faster, left out")
     options = parser.parse_args()
     call = work(options)
     times = []
@@ -59,16 +67,11 @@ def work(options: argparse.Namespace):
     import numpy as np
 
     from keras_landslide.models import build_model
-    from keras_landslide.models.layers import BatchNormalization
     from keras_landslide.paper import row
-    from keras_landslide.training.allocator import keep_freed_memory
     from keras_landslide.training.losses import SegmentationLoss
     from keras_landslide.training.mean_iou import MeanIoU
 
-    if options.allocator == "kept":
-        keep_freed_memory()
-    if options.batch_normalization == "keras":
-        BatchNormalization.call = keras.layers.BatchNormalization.call
+    leave_out(options.without)
     keras.config.set_dtype_policy(options.precision)
     chosen, shape = row(options.row), (options.image_size, options.image_size, 3)
     model = build_model(
@@ -86,6 +89,40 @@ def work(options: argparse.Namespace):
     model.compile(keras.optimizers.Adam(1e-4), SegmentationLoss(), metrics=[MeanIoU()], jit_compile=False)
     labels = random.integers(0, 2, images.shape[:3]).astype("int32")
     return lambda: model.train_on_batch(images, labels)
+
+
+def leave_out(names: list[str]) -> None:
+    """Put in the place of each of `names` what would be there without it; keep freed memory unless that is named."""
+    import keras
+    from keras import ops
+
+    from keras_landslide.models import pyramid
+    from keras_landslide.models.layers import BatchNormalization, ResizeTo, sides
+    from keras_landslide.models.rearranged import Rearrangement
+    from keras_landslide.training.allocator import keep_freed_memory
+
+    def mean_by_mean(layer, features):
+        height, width = (
+            [pyramid.windows(bins, side, features.dtype) for bins in layer.bins] for side in sides(features)
+        )
+        rows = [ops.einsum("bh,nhwc->nbwc", windows, features) for windows in height]
+        return [ops.einsum("bw,nawc->nabc", windows, grid) for windows, grid in zip(width, rows, strict=True)]
+
+    def joined_first(layer, inputs):
+        features, *grids = inputs
+        joined = ops.concatenate([features, *(ResizeTo()([grid, features]) for grid in grids)], axis=-1)
+        return ops.conv(joined, layer.kernel, padding="same")
+
+    if "memory" not in names:
+        keep_freed_memory()
+    if "normalisation" in names:
+        BatchNormalization.call = keras.layers.BatchNormalization.call
+    if "order" in names:
+        Rearrangement.call = lambda self, layer, *inputs, **options: layer(*inputs, **options)
+    if "pooling" in names:
+        pyramid.PyramidPooling.call = mean_by_mean
+    if "joining" in names:
+        pyramid.Conv2D.call = joined_first
 
 
 if __name__ == "__main__":

@@ -1,12 +1,19 @@
 """`benchmarks/train_step.py`: what it makes of the times it takes, and one real run at a small size."""
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
+
+from keras_landslide.models import build_model
+from keras_landslide.models.calibration import calibrate_batch_normalization
+from keras_landslide.models.layers import BatchNormalization
+from keras_landslide.models.pyramid import Conv2D, PyramidPooling
+from keras_landslide.models.rearranged import Rearrangement
+from keras_landslide.training import allocator
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 ROW = "pspnet_mobilenet_v2"
@@ -19,10 +26,12 @@ def train_step(monkeypatch):
     import train_step
 
     taken = {"forward": [0.25, 0.2], "frozen": [0.5, 0.4], "unfrozen": [1.0, 0.8]}
-    left_out = {("default", "own"): [1.3, 1.2], ("kept", "keras"): [1.0, 1.1], ("default", "keras"): [1.6, 1.4]}
+    monkeypatch.setattr(train_step, "LEFT_OUT", {"memory kept": ["memory"], "both": ["memory", "order"]})
+    left_out = {("memory",): [1.3, 1.2], ("memory", "order"): [1.6, 1.4]}
 
-    def taken_for(row, work, allocator="kept", batch_normalization="own", **_):
-        times = left_out.get((allocator, batch_normalization), taken[work])
+    def taken_for(row, work, precision, without=(), **_):
+        assert precision == "float32"
+        times = left_out[tuple(without)] if without else taken[work]
         return times.pop(0)
 
     monkeypatch.setattr(train_step, "seconds", taken_for)
@@ -41,14 +50,18 @@ def test_best_times_speeds_and_ratios(train_step, monkeypatch, capsys, tmp_path)
     monkeypatch.setattr(sys, "argv", ["train_step.py", *options])
     train_step.main()
     result = json.loads((tmp_path / "step.json").read_text())
-    assert result["rows"][ROW]["seconds_an_image"] == {"forward": 0.2, "frozen": 0.4, "unfrozen": 0.8}
-    assert result["rows"][ROW]["frozen_by_unfrozen"] == pytest.approx(0.5)
-    assert result["yardstick"]["ratio"] == pytest.approx({"forward": 0.5, "unfrozen": 0.5})
-    assert list(result["yardstick"]["ratio_without"].values()) == pytest.approx([1.2 / 1.6, 1.0 / 1.6, 1.4 / 1.6])
+    found = result["precisions"]["float32"]
+    assert found["rows"][ROW]["seconds_an_image"] == {"forward": 0.2, "frozen": 0.4, "unfrozen": 0.8}
+    assert found["rows"][ROW]["frozen_by_unfrozen"] == pytest.approx(0.5)
+    assert result["yardstick"] == {"forward": 0.4, "unfrozen": 1.6}
+    assert found["ratio"] == pytest.approx({"forward": 0.5, "frozen": 0.25, "unfrozen": 0.5})
+    assert found["ratio_without"] == pytest.approx({"memory kept": 1.2 / 1.6, "both": 1.4 / 1.6})
     assert [times["yardstick"]["unfrozen"] for times in result["every_round"]] == [1.6, 2.0]
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{ROW} "))
+    printed = capsys.readouterr().out
+    (line,) = (line for line in printed.splitlines() if line.startswith(f"{ROW}  "))
     assert line.split()[1:3] == ["2.4", "M"]
     assert line.split()[-4:] == ["5.00", "2.50", "1.25", "0.50"]
+    assert f"{ROW} in float32 by the yardstick: forward 0.50, frozen 0.25, unfrozen 0.50" in printed
 
 
 def test_a_yardstick_that_is_not_there_is_said_before_anything_is_timed(train_step, monkeypatch, capsys):
@@ -66,31 +79,46 @@ def test_a_real_run(tmp_path, monkeypatch):
 
     monkeypatch.setattr(train_step, "LEFT_OUT", {})  # three more of the same
     arguments = ["--rows", ROW, "--image-size", "64", "--batch", "2", "--steps", "1", "--rounds", "1"]
+    arguments += ["--precision", "float32", "mixed_bfloat16"]
     monkeypatch.setattr(sys, "argv", ["train_step.py", *arguments, "--json", str(tmp_path / "step.json")])
     train_step.main()
-    times = json.loads((tmp_path / "step.json").read_text())["rows"][ROW]["seconds_an_image"]
+    found = json.loads((tmp_path / "step.json").read_text())["precisions"]
+    assert list(found) == ["float32", "mixed_bfloat16"]
+    times = found["float32"]["rows"][ROW]["seconds_an_image"]
     assert 0 < times["forward"] < times["unfrozen"]
 
 
-def test_whose_batch_normalisation_is_timed(monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "operation", "with_it", "without_it"),
+    [
+        ("normalisation", "FusedBatchNormV3", 56, 0),
+        ("order", "SpaceToBatchND", 4, 10),
+        ("pooling", "Einsum", 0, 8),
+        ("joining", "ResizeBilinear", 1, 5),
+    ],
+)
+def test_what_is_left_out_is_not_in_the_graph_and_gives_the_same(
+    name, operation, with_it, without_it, monkeypatch, difference, images
+):
+    tensorflow = pytest.importorskip("tensorflow")
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import one_measurement
 
-    from keras_landslide import models
-    from keras_landslide.models import layers
+    for kind in (BatchNormalization, Rearrangement, PyramidPooling, Conv2D):
+        monkeypatch.setattr(kind, "call", kind.call)  # put back at the end
+    monkeypatch.setattr(allocator, "keep_freed_memory", lambda: pytest.fail("this process would not get rid of it"))
 
-    def small_model(*_, input_shape, **__) -> keras.Model:
-        image = keras.Input(input_shape)
-        backbone = keras.Model(image, layers.BatchNormalization()(image), name="backbone")
-        return keras.Model(image, keras.layers.Conv2D(2, 1, activation="softmax")(backbone(image)))
+    def predicted() -> tuple[int, np.ndarray]:
+        """How often the graph has the operation, and what the network predicts."""
+        keras.utils.set_random_seed(0)
+        model = build_model("pspnet", "mobilenet_v2", input_shape=(64, 96, 3), backbone_weights=None)
+        graph = tensorflow.function(model).get_concrete_function(tensorflow.TensorSpec((1, 64, 96, 3))).graph
+        calibrate_batch_normalization(model, [images(64, 96, count=2)])
+        return [found.type for found in graph.get_operations()].count(operation), model(images(64, 96, count=2))
 
-    monkeypatch.setattr(models, "build_model", small_model)
-    monkeypatch.setattr(layers, "_batch_normalised", lambda *_: pytest.fail("ours is called"))
-    monkeypatch.setattr(layers.BatchNormalization, "call", layers.BatchNormalization.call)  # put back at the end
-    options = argparse.Namespace(row=ROW, work="unfrozen", image_size=16, output_stride=16, batch=1)
-    options.precision, options.allocator = "float32", "default"
-    options.batch_normalization = "own"
-    with pytest.raises(pytest.fail.Exception, match="ours is called"):
-        one_measurement.work(options)()
-    options.batch_normalization = "keras"
-    one_measurement.work(options)()
+    count, wanted = predicted()
+    assert count == with_it
+    one_measurement.leave_out(["memory", name])
+    count, found = predicted()
+    assert count == without_it
+    assert difference(found, wanted) < 1e-4

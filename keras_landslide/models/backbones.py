@@ -13,6 +13,7 @@ from keras import layers
 
 from ..errors import LandslideError, unknown_name
 from .layers import BatchNormalization, DilatedMaxPooling
+from .rearranged import Rearrangement
 
 
 @dataclass(frozen=True)
@@ -115,13 +116,20 @@ def check_output_stride(name: str, output_stride: int) -> None:
         raise LandslideError(f"Output stride {output_stride} is not possible for {name}. Choose from: {allowed}.")
 
 
-def build_backbone(name: str, *, output_stride: int = 32, momentum: float | None = None) -> keras.Model:
+def build_backbone(
+    name: str,
+    *,
+    output_stride: int = 32,
+    momentum: float | None = None,
+    sides: tuple[int | None, int | None] = (None, None),
+) -> keras.Model:
     """The network `name`, input `(N, H, W, 3)` normalised, output a dict of features by nominal stride.
 
     Keys are `stride_2` to `stride_32`, for VGG16 `stride_1` to `stride_16`; the actual stride of a feature is
     `min(nominal, output_stride)`. `momentum` replaces that of every batch normalisation (Keras' MobileNetV2 has 0.999,
-    far too slow for a few hundred steps from random weights). Weights are random. Raises `LandslideError` for an
-    output stride that this network cannot have.
+    far too slow for a few hundred steps from random weights). Height and width as `sides` make a network for that size
+    alone, the same but faster where it has dilated depthwise convolutions. Weights are random. Raises `LandslideError`
+    for an output stride that this network cannot have.
     """
     check_output_stride(name, output_stride)
     backbone = backbone_named(name)
@@ -137,9 +145,15 @@ def build_backbone(name: str, *, output_stride: int = 32, momentum: float | None
             config["momentum"] = momentum
         return copy.from_config(config)
 
-    network = keras.models.clone_model(network, clone_function=clone)
-    taps = {f"stride_{stride}": network.get_layer(tap).output for stride, tap in backbone.taps.items()}
-    return keras.Model(network.input, taps, name="backbone")
+    rearrangement = Rearrangement()
+    image = keras.Input((*sides, 3))
+    network = keras.models.clone_model(
+        network, input_tensors=image, clone_function=clone, call_function=rearrangement.call
+    )
+    outputs = {f"stride_{stride}": network.get_layer(tap).output for stride, tap in backbone.taps.items()}
+    return keras.Model(
+        image, {name: rearrangement.ordered(output) for name, output in outputs.items()}, name="backbone"
+    )
 
 
 def fixed_names(names: Iterable[str], residual_blocks: Iterable[str]) -> dict[str, str]:

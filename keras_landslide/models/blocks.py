@@ -15,7 +15,7 @@ def by_stride(features: dict) -> list:
 def convolution_block(x, channels: int, kernel: int, *, name: str, momentum: float | None = None):
     """Convolution without bias, batch normalisation, ReLU: `(N, H, W, C)` to `(N, H, W, channels)`."""
     x = layers.Conv2D(channels, kernel, padding="same", use_bias=False, name=f"{name}_conv")(x)
-    return _normalised_relu(x, name, momentum)
+    return normalised_relu(x, name, momentum)
 
 
 def separable_block(x, channels: int, *, rate: int = 1, name: str, momentum: float | None = None):
@@ -24,11 +24,12 @@ def separable_block(x, channels: int, *, rate: int = 1, name: str, momentum: flo
     `(N, H, W, C)` to `(N, H, W, channels)`.
     """
     x = layers.DepthwiseConv2D(3, padding="same", dilation_rate=rate, use_bias=False, name=f"{name}_depthwise_conv")(x)
-    x = _normalised_relu(x, f"{name}_depthwise", momentum)
+    x = normalised_relu(x, f"{name}_depthwise", momentum)
     return convolution_block(x, channels, 1, name=f"{name}_pointwise", momentum=momentum)
 
 
-def _normalised_relu(x, name: str, momentum: float | None):
+def normalised_relu(x, name: str, momentum: float | None):
+    """Batch normalisation and ReLU of any map."""
     momentum = KERAS_MOMENTUM if momentum is None else momentum
     x = BatchNormalization(momentum=momentum, name=f"{name}_bn")(x)
     return layers.Activation("relu", name=f"{name}_relu")(x)

@@ -80,7 +80,7 @@ def build_model(
     _check_shape(input_shape, classes)
     plan, momentum = ARCHITECTURES[architecture], batch_normalization_momentum
     stride = _stride(architecture, backbone, output_stride)
-    network = build_backbone(backbone, output_stride=stride, momentum=momentum)
+    network = build_backbone(backbone, output_stride=stride, momentum=momentum, sides=input_shape[:2])
     initialise_backbone(network, backbone, backbone_weights)
 
     inputs = layers.Input(input_shape, name="image", dtype="float32")

@@ -18,10 +18,11 @@ class Cost:
 
 
 def cost(model: keras.Model, height: int, width: int) -> Cost:
-    """The cost of `model`, `(N, height, width, 3)` float32 in, whatever size it was built for.
+    """The cost of `model`, built for that size or for any, `(N, height, width, 3)` float32 in.
 
     A multiply-add is one multiplication and one addition of a convolution or a dense layer; normalisation,
-    activations, pooling and resizing are a few per cent of these and left out, as is usual.
+    activations, pooling and resizing are a few per cent of these and left out, as is usual. What is counted is the
+    network as it is defined; that `pyramid.Conv2D` finds its result with fewer does not show.
 
     >>> inputs = keras.Input((None, None, 3))
     >>> cost(keras.Model(inputs, layers.Conv2D(8, 3, padding="same")(inputs)), 10, 10)

@@ -3,7 +3,7 @@
 from keras import layers
 
 from .blocks import by_stride, convolution_block, separable_block
-from .layers import AdaptiveAveragePooling, ResizeTo
+from .layers import ResizeTo
 
 RATES = (6, 12, 18)  # as the paper prints them; 12, 24, 36 are usual at output stride 8
 CHANNELS = 256
@@ -28,7 +28,7 @@ def deeplabv3plus(features: dict, image, *, rates: tuple[int, ...] = RATES, mome
 
 
 def _branches(last, rates: tuple[int, ...], momentum: float | None) -> list:
-    mean = AdaptiveAveragePooling(1, name="branch_mean_pool")(last)
+    mean = layers.GlobalAveragePooling2D(keepdims=True, name="branch_mean_pool")(last)
     mean = convolution_block(mean, CHANNELS, 1, name="branch_mean", momentum=momentum)
     return [
         convolution_block(last, CHANNELS, 1, name="branch_point", momentum=momentum),

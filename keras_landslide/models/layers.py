@@ -1,51 +1,10 @@
-"""The few layers that Keras lacks: pooling and resizing for maps of any size, a faster batch normalisation."""
+"""The few layers that Keras lacks: resizing and pooling for maps of any size, a faster batch normalisation."""
 
 import keras
 from keras import ops
 
 PACKAGE = "keras_landslide"
 FUSED_TYPES = ("float32", "bfloat16", "float16")  # of maps that TensorFlow's kernel normalises
-
-
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class AdaptiveAveragePooling(keras.layers.Layer):
-    """Mean over a grid of `bins × bins` windows, for any map size: `(N, H, W, C)` to `(N, bins, bins, C)`.
-
-    Window i of a side of n pixels reaches from floor(i n / bins) to ceil((i + 1) n / bins), so every pixel counts and
-    windows overlap by a pixel where n is not a multiple of bins. Keras' AdaptiveAveragePooling2D needs a static size.
-
-    >>> import numpy as np
-    >>> AdaptiveAveragePooling(2)(np.arange(9.0).reshape(1, 3, 3, 1))[0, :, :, 0].numpy()
-    array([[2., 3.],
-           [5., 6.]], dtype=float32)
-    """
-
-    def __init__(self, bins: int, **kwargs):
-        super().__init__(**kwargs)
-        self.bins = bins
-
-    def call(self, features):
-        """Two small matrix products, one a side: fast, differentiable, and free of static sizes."""
-        height, width = _sides(features)
-        rows = self._windows(height, features.dtype)
-        columns = self._windows(width, features.dtype)
-        pooled_rows = ops.einsum("bh,nhwc->nbwc", rows, features)
-        return ops.einsum("bw,nawc->nabc", columns, pooled_rows)
-
-    def _windows(self, side, dtype):
-        """The `(bins, side)` matrix whose row i averages over window i."""
-        pixel = ops.expand_dims(ops.arange(side), 0)
-        window = ops.expand_dims(ops.arange(self.bins), 1)
-        start = window * side // self.bins
-        end = _ceiling((window + 1) * side, self.bins)
-        inside = ops.cast(ops.logical_and(pixel >= start, pixel < end), "float32")
-        return ops.cast(inside / ops.cast(end - start, "float32"), dtype)
-
-    def compute_output_shape(self, shape):
-        return (shape[0], self.bins, self.bins, shape[3])
-
-    def get_config(self):
-        return {**super().get_config(), "bins": self.bins}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -95,7 +54,7 @@ class DilatedMaxPooling(keras.layers.Layer):
         self.dilation = dilation
 
     def call(self, features):
-        height, width = _sides(features)
+        height, width = sides(features)
         return self._along(2, width, self._along(1, height, features))
 
     def _along(self, axis: int, side, features):
@@ -116,8 +75,8 @@ class DilatedMaxPooling(keras.layers.Layer):
         """How many values the strided pooling pads before a side of `side` dense positions."""
         if self.padding == "valid":
             return 0
-        nominal = _ceiling(side, self.dilation)
-        windows = _ceiling(nominal, self.strides)
+        nominal = ceiling(side, self.dilation)
+        windows = ceiling(nominal, self.strides)
         return ((windows - 1) * self.strides + self.pool_size - nominal) // 2  # never negative: strides <= pool_size
 
     def compute_output_shape(self, shape):
@@ -183,11 +142,12 @@ def _biased(variance, features):
     return variance * (count - 1) / count
 
 
-def _sides(features):
+def sides(features):
+    """Height and width of a map, numbers where they are known in advance, tensors otherwise."""
     shape = ops.shape(features)
     return shape[1], shape[2]
 
 
-def _ceiling(number, divisor: int):
+def ceiling(number, divisor: int):
     """`number / divisor` rounded up. Of numbers that are not negative: ONNX rounds quotients of others towards zero."""
     return (number + divisor - 1) // divisor

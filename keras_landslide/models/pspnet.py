@@ -2,8 +2,8 @@
 
 from keras import layers
 
-from .blocks import by_stride, convolution_block
-from .layers import AdaptiveAveragePooling, ResizeTo
+from .blocks import by_stride, convolution_block, normalised_relu
+from .pyramid import Conv2D, PyramidPooling
 
 BINS = (1, 2, 3, 6)
 DROPOUT = 0.1
@@ -17,13 +17,13 @@ def pspnet(features: dict, image, *, momentum: float | None = None):
     """
     last = by_stride(features)[-1]
     quarter = last.shape[-1] // 4
-    levels = [last]
-    for bins in BINS:
-        level = AdaptiveAveragePooling(bins, name=f"pool_{bins}")(last)
-        level = convolution_block(level, quarter, 1, name=f"pyramid_{bins}", momentum=momentum)
-        levels.append(ResizeTo(name=f"resize_{bins}")([level, last]))
-    x = layers.Concatenate(name="pyramid")(levels)
-    x = convolution_block(x, quarter, 3, name="fuse", momentum=momentum)
+    pooled = PyramidPooling(BINS, name="pool")(last)
+    levels = [
+        convolution_block(level, quarter, 1, name=f"pyramid_{bins}", momentum=momentum)
+        for bins, level in zip(BINS, pooled, strict=True)
+    ]
+    x = Conv2D(quarter, 3, name="fuse_conv")([last, *levels])  # resizes and joins them, too
+    x = normalised_relu(x, "fuse", momentum)
     return layers.Dropout(DROPOUT, name="dropout")(x)
 
 

@@ -11,7 +11,8 @@ import keras
 from keras import layers
 
 from ..models.backbones import backbone_named
-from ..models.layers import AdaptiveAveragePooling, ResizeTo
+from ..models.layers import ResizeTo
+from ..models.pyramid import Conv2D, PyramidPooling
 from ..pictures import save_figure, subplots
 
 # Which layers stand in one block, by architecture; a layer that no pattern knows is a block of its own.
@@ -24,8 +25,8 @@ BLOCKS = {
         "(?:to_fine|with_fine|decoder_).*": "decoder",
     },
     "pspnet": {
-        r"(?:pool|pyramid|resize)_(\d).*": r"bins \1",
-        "pyramid|fuse.*|dropout": "fuse",
+        r"pyramid_(\d).*": r"bins \1",
+        "fuse.*|dropout": "fuse",
     },
 }
 SHARED_BLOCKS = {r"normalise|flip\w*": "image", "head|to_input_size|probabilities": "probabilities"}
@@ -43,11 +44,12 @@ POSITIONS = {
         "probabilities": (4, 5.2),
     },
     "pspnet": {
-        "image": (0, 1.5),
-        "stride_32": (1, 1.5),
-        **{f"bins {bins}": (2, row) for row, bins in enumerate((1, 2, 3, 6))},
-        "fuse": (3, 1.5),
-        "probabilities": (4, 1.5),
+        "image": (0, 0),
+        "stride_32": (1, 0),
+        "pool": (2, 2.5),
+        **{f"bins {bins}": (3, row) for row, bins in enumerate((1, 2, 3, 6), start=1)},
+        "fuse": (4, 0),
+        "probabilities": (5, 0),
     },
 }
 FIGURES = {"unet": "Figure 1", "deeplabv3plus": "Figure 2", "pspnet": "Figure 3"}
@@ -119,10 +121,10 @@ def _block_name(layer: str, patterns: dict[str, str]) -> str:
 
 
 def _block(name: str, operations: Sequence, inputs: Sequence[str]) -> Block:
-    said = [text for text in map(_said, operations) if text]
-    counted = Counter(said)
+    counted = Counter(text for operation in operations for text in _said(operation))
     texts = tuple(f"{number} × {text}" if number > 1 else text for text, number in counted.items())
-    return Block(name, name.replace("_", " "), texts, tuple(operations[-1].output.shape[1:]), tuple(inputs))
+    leaving = keras.tree.flatten(operations[-1].output)[-1]  # of the pyramid's means the finest
+    return Block(name, name.replace("_", " "), texts, tuple(leaving.shape[1:]), tuple(inputs))
 
 
 def _backbone_blocks(backbone: str, taken: dict[str, tuple], side: int | None) -> list[Block]:
@@ -137,21 +139,29 @@ def _backbone_blocks(backbone: str, taken: dict[str, tuple], side: int | None) -
     return found
 
 
-def _said(operation) -> str:
-    """What a layer does, in a few words; nothing for what every convolution is followed by."""
+def _said(operation) -> tuple[str, ...]:
+    """What a layer does, each in a few words; nothing for what every convolution is followed by."""
     if isinstance(operation, layers.DepthwiseConv2D):
         rate = operation.dilation_rate[0]
-        return f"depthwise {operation.kernel_size[0]}×{operation.kernel_size[1]}" + (
-            f", rate {rate}" if rate > 1 else ""
-        )
+        return (f"depthwise {_kernel(operation)}" + (f", rate {rate}" if rate > 1 else ""),)
     if isinstance(operation, layers.Conv2D):
-        return f"convolution {operation.kernel_size[0]}×{operation.kernel_size[1]}"
-    if isinstance(operation, AdaptiveAveragePooling):
-        return f"mean of {operation.bins}×{operation.bins} windows" if operation.bins > 1 else "mean of all"
-    if isinstance(operation, layers.Rescaling):
-        return "normalise"
-    said = {ResizeTo: "resize", layers.Concatenate: "join", layers.Softmax: "softmax", layers.Dropout: "dropout"}
-    return said.get(type(operation), "")
+        joining = ("resize", "join") if isinstance(operation, Conv2D) else ()
+        return (*joining, f"convolution {_kernel(operation)}")
+    if isinstance(operation, PyramidPooling):
+        return tuple(f"mean of {bins}×{bins} windows" for bins in operation.bins)
+    said = {
+        ResizeTo: "resize",
+        layers.Concatenate: "join",
+        layers.Dropout: "dropout",
+        layers.GlobalAveragePooling2D: "mean of all",
+        layers.Rescaling: "normalise",
+        layers.Softmax: "softmax",
+    }
+    return (said[type(operation)],) if type(operation) in said else ()
+
+
+def _kernel(operation) -> str:
+    return "×".join(map(str, operation.kernel_size))
 
 
 def figure_name(row: str) -> str:

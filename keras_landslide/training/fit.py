@@ -1,8 +1,9 @@
 """Two phases of `model.fit`: backbone frozen, then everything (Table 4)."""
 
 import functools
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -27,9 +28,11 @@ from .plan import Plan
 from .runs import Run
 
 AUXILIARY_WEIGHT = 0.4  # of the auxiliary branch's loss, as PSPNet's authors have it (Zhao et al. 2017)
-# A training step in forward passes of the same batch, measured on two cores for PSPNet (MobileNetV2): the backward
-# pass of what is trained costs twice its forward pass, batch normalisation on batch statistics the rest.
-FORWARDS_PER_STEP = {"frozen": 1.3, "unfrozen": 4.0}
+# The backward pass of what is trained costs twice its forward pass; batch normalisation on batch statistics, loss and
+# optimizer add their share. Measured on the six rows, in float32 and bfloat16 (docs/measurements.md).
+FROZEN_STEP = 1.1  # by one forward pass of the backbone and three of the rest
+UNFROZEN_STEP = 3.6  # by one forward pass
+TIMED_PASSES = 3
 
 
 def phases(settings: Settings) -> list[Phase]:
@@ -229,21 +232,30 @@ def _learning_rate(settings: Settings, phase: Phase, steps: int):
 
 
 def estimated_seconds(model, settings: Settings, train_samples, val_samples, epochs_done: int = 0) -> float:
-    """Time for all epochs, or those that are left, from one timed forward pass and `FORWARDS_PER_STEP`.
+    """Time for all epochs, or those that are left, from a few timed forward passes.
 
     Early stopping would make it less.
     """
-    batch = np.zeros((2, settings.image_size, settings.image_size, 3), np.float32)
-    model.predict_on_batch(batch)
-    started = time.monotonic()
-    model.predict_on_batch(batch)
-    forward = (time.monotonic() - started) / len(batch)
+    forward, backbone = forward_seconds([model, model.get_layer("backbone")], settings.image_size)
+    step = {"frozen": FROZEN_STEP * (backbone + 3 * max(0.0, forward - backbone)), "unfrozen": UNFROZEN_STEP * forward}
     seconds = 0.0
     for phase in phases(settings):
         images = steps_per_epoch(train_samples, phase.batch_size, settings.samples_per_epoch) * phase.batch_size
         left = max(0, phase.end - max(phase.first_epoch, epochs_done))
-        seconds += left * forward * (images * FORWARDS_PER_STEP[phase.name] + len(val_samples))
+        seconds += left * (images * step[phase.name] + len(val_samples) * forward)
     return seconds
+
+
+def forward_seconds(models: Sequence[keras.Model], image_size: int) -> list[float]:
+    """Seconds an image of a forward pass through each of `models`: medians of a few, taken in turn."""
+    batch = np.zeros((2, image_size, image_size, 3), np.float32)
+    taken: list[list[float]] = [[] for _ in models]
+    for _ in range(1 + TIMED_PASSES):
+        for model, times in zip(models, taken, strict=True):
+            started = time.monotonic()
+            model.predict_on_batch(batch)
+            times.append((time.monotonic() - started) / len(batch))
+    return [statistics.median(times[1:]) for times in taken]  # the first, which traces, does not count
 
 
 def _hours(seconds: float) -> str:

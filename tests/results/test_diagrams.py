@@ -18,11 +18,15 @@ def found(architecture: str, backbone: str, side: int = 64, **options) -> dict:
 def test_blocks_of_pspnet_are_those_of_figure_3():
     seen = found("pspnet", "mobilenet", 96, output_stride=8)
     levels = [f"bins {bins}" for bins in (1, 2, 3, 6)]
-    assert list(seen) == ["image", "stride_32", *levels, "fuse", "probabilities"]
+    assert set(seen) == {"image", "stride_32", "pool", *levels, "fuse", "probabilities"}
     assert seen["stride_32"].title == "stride 8" and seen["stride_32"].shape == (12, 12, 1024)
-    assert all(seen[level].inputs == ("stride_32",) and seen[level].shape == (12, 12, 256) for level in levels)
+    assert seen["pool"].inputs == ("stride_32",) and seen["pool"].shape == (6, 6, 1024)
+    assert seen["pool"].operations == tuple(f"mean of {bins}×{bins} windows" for bins in (1, 2, 3, 6))
+    assert all(seen[level].inputs == ("pool",) for level in levels)
+    assert seen["bins 3"].operations == ("convolution 1×1",) and seen["bins 3"].shape == (3, 3, 256)
     assert set(seen["fuse"].inputs) == {"stride_32", *levels}
-    assert seen["bins 3"].operations == ("mean of 3×3 windows", "convolution 1×1", "resize")
+    assert seen["fuse"].operations == ("resize", "join", "convolution 3×3", "dropout")
+    assert seen["fuse"].shape == (12, 12, 256)
     assert seen["probabilities"].shape == (96, 96, 2)
 
 

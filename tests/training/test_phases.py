@@ -13,10 +13,20 @@ from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.errors import LandslideError
 from keras_landslide.files.atomic import read_json
 from keras_landslide.models.saving import read_description
-from keras_landslide.training import compute, runs
+from keras_landslide.training import compute, fit, runs
 from keras_landslide.training.checkpoint import read_checkpoint, write_checkpoint
 from keras_landslide.training.runs import Run, read_history
-from tests.small import SETTINGS, assert_equal_weights, assert_same, command, history, small_network, stored, train
+from tests.small import (
+    SETTINGS,
+    assert_equal_weights,
+    assert_same,
+    command,
+    history,
+    small_model,
+    small_network,
+    stored,
+    train,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -157,9 +167,15 @@ def test_a_run_of_other_settings_or_images_is_not_gone_on_with(split, tmp_path, 
         train(SETTINGS, split, out, resume=True)
 
 
+def multiplies_bfloat16(monkeypatch) -> None:
+    """The processor has the instructions, and they would make every network faster."""
+    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx512_bf16"})
+    monkeypatch.setattr(compute, "FLOAT32_MODELS", ())
+
+
 def test_a_run_in_bfloat16_may_go_on_in_float32_and_its_history_says_so(scenes, tmp_path, played, capsys, monkeypatch):
     out = tmp_path / "run"
-    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx512_bf16"})
+    multiplies_bfloat16(monkeypatch)
     played.stop_in = 3
     assert main([*command(scenes, out, "--precision", "auto")]) == 130
     assert "no instructions for bfloat16" not in capsys.readouterr().out
@@ -191,7 +207,7 @@ def test_other_changes_of_precision_are_refused(split, tmp_path, played, monkeyp
 def test_an_experiment_that_was_begun_in_bfloat16_goes_on_elsewhere(split, tmp_path, played, monkeypatch):
     """Its settings say `auto`, which would be float32 on this machine."""
     settings = dataclasses.replace(SETTINGS, precision="auto")
-    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx512_bf16"})
+    multiplies_bfloat16(monkeypatch)
     played.stop_in = 3
     with pytest.raises(KeyboardInterrupt):
         train(settings, split, tmp_path / "run")
@@ -295,7 +311,7 @@ def test_seeds_are_run_one_by_one_and_summed_up(scenes, tmp_path, played, capsys
 @pytest.mark.parametrize("begun", ["auto", "mixed_bfloat16"])
 def test_seeds_whose_precision_was_changed_go_on_in_it(begun, scenes, tmp_path, played, monkeypatch):
     out = tmp_path / "seeds"
-    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx512_bf16"})
+    multiplies_bfloat16(monkeypatch)
     played.stop_in = 3
     assert main(command(scenes, out, "--precision", begun, "--seeds", 0, 1)) == 130
     monkeypatch.setattr(compute, "processor_flags", lambda: {"avx2"})
@@ -340,3 +356,32 @@ def test_tensorboard_shows_the_history(split, tmp_path, played):
             for event in events.Tensors(f"epoch_{name.removeprefix('val_')}")
         ]
         np.testing.assert_allclose(shown, [line[name] for line in lines], atol=1e-6)
+
+
+def test_the_time_that_a_training_takes_is_told_from_forward_passes(split, monkeypatch):
+    monkeypatch.setattr(fit, "forward_seconds", lambda models, size: [0.5, 0.2] if size == 64 else [])
+    train_samples, val_samples = [None] * 10, [None] * 4  # 8 of them in two steps of 4, 9 in three of 3
+    model = small_model()
+    frozen = 3 * (8 * fit.FROZEN_STEP * (0.2 + 3 * 0.3) + 4 * 0.5)
+    unfrozen = 9 * fit.UNFROZEN_STEP * 0.5 + 4 * 0.5
+    told = fit.estimated_seconds(model, SETTINGS, train_samples, val_samples)
+    assert told == pytest.approx(frozen + 3 * unfrozen)
+    assert fit.estimated_seconds(model, SETTINGS, train_samples, val_samples, 4) == pytest.approx(2 * unfrozen)
+
+
+def test_forward_passes_are_timed_in_turn_and_the_first_does_not_count(monkeypatch):
+    now, order = [0.0], []
+
+    class Played:
+        def __init__(self, name, *seconds):
+            self.name, self.seconds = name, list(seconds)
+
+        def predict_on_batch(self, images):
+            assert images.shape == (2, 96, 96, 3)
+            order.append(self.name)
+            now[0] += self.seconds.pop(0)
+
+    monkeypatch.setattr(fit.time, "monotonic", lambda: now[0])
+    models = [Played("whole", 9.0, 1.0, 4.0, 2.0), Played("part", 8.0, 0.5, 0.25, 3.0)]
+    assert fit.forward_seconds(models, 96) == [1.0, 0.25]
+    assert order == ["whole", "part"] * 4
