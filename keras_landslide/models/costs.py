@@ -18,7 +18,7 @@ class Cost:
 
 
 def cost(model: keras.Model, height: int, width: int) -> Cost:
-    """The cost of `model`, built for that size or for any, `(N, height, width, 3)` float32 in.
+    """The cost of `model`, built for any size, `(N, height, width, 3)` float32 in.
 
     A multiply-add is one multiplication and one addition of a convolution or a dense layer; normalisation,
     activations, pooling and resizing are a few per cent of these and left out, as is usual. What is counted is the
@@ -59,6 +59,6 @@ def _of_layer(layer, output) -> int:
 
 def model_cost(architecture: str, backbone: str, image_size: int, output_stride: int = 8) -> Cost:
     """The cost of an architecture on a backbone at `image_size` × `image_size` pixels."""
-    shape = (image_size, image_size, 3)
+    shape = (None, None, 3)  # one for a single size may stand rearranged, with parts of a map as maps of their own
     model = build_model(architecture, backbone, input_shape=shape, output_stride=output_stride, backbone_weights=None)
     return cost(model, image_size, image_size)

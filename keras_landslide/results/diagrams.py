@@ -76,7 +76,7 @@ def blocks(model: keras.Model) -> list[Block]:
     >>> from keras_landslide.models import build_model
     >>> model = build_model("pspnet", "mobilenet", input_shape=(64, 64, 3), backbone_weights=None)
     >>> [(block.name, block.inputs) for block in blocks(model)][1:3]
-    [('stride_32', ('image',)), ('bins 1', ('stride_32',))]
+    [('stride_32', ('image',)), ('pool', ('stride_32',))]
     """
     architecture, backbone_name = model.name.split("_", 1)
     patterns = SHARED_BLOCKS | BLOCKS[architecture]

@@ -9,6 +9,7 @@ import pytest
 
 from keras_landslide.models.backbones import BACKBONES
 from keras_landslide.models.calibration import calibrate_batch_normalization
+from keras_landslide.models.layers import BatchNormalization
 from tests.conftest import make_images
 
 
@@ -41,6 +42,15 @@ def calibrated(tmp_path_factory) -> Callable[[str], Path]:
         return folder
 
     return made
+
+
+@pytest.fixture
+def normalised_by_keras(monkeypatch):
+    """Batch normalisation as Keras writes it, step by step, for comparisons to the last digits.
+
+    The kernel's rounding differs, and graphs join it to convolutions; `test_layers.py` is about it.
+    """
+    monkeypatch.setattr(BatchNormalization, "_is_fused", lambda layer, features: False)
 
 
 def _draw_normalisations(network: keras.Model) -> None:

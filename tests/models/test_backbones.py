@@ -69,7 +69,9 @@ UNDILATED = [(name, backbone.output_strides[-1]) for name, backbone in BACKBONES
 
 
 @pytest.mark.parametrize(("name", "output_stride", "trained"), weighted(UNDILATED), indirect=["trained"])
-def test_undilated_backbone_equals_the_application_network(name, output_stride, trained, images, difference):
+def test_undilated_backbone_equals_the_application_network(
+    name, output_stride, trained, images, difference, normalised_by_keras
+):
     backbone = BACKBONES[name]
     network = trained(name, output_stride)
     for sides in [(96, 128), (97, 115)]:

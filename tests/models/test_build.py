@@ -77,12 +77,14 @@ def test_output_stride_is_that_of_the_last_features_but_for_unet(architecture, o
         ),
         ("unet", "vgg16", {"join_1": 512 + 512, "join_4": 128 + 64, "decoder_1_1_relu": 512, "decoder_4_2_relu": 64}),
         ("deeplabv3plus", "mobilenet", {"branches": 5 * 256, "with_fine": 256 + 48, "decoder_2_pointwise_relu": 256}),
-        ("pspnet", "mobilenet", {"pyramid": 1024 + 4 * 256, "dropout": 256}),
+        ("pspnet", "mobilenet", {"pyramid_1_relu": 256, "pyramid_6_relu": 256, "dropout": 256}),
     ],
 )
 def test_decoders_have_the_widths_of_the_paper(architecture, backbone, channels):
     model = build_model(architecture, **{**LIGHT, "backbone": backbone})
     assert {name: model.get_layer(name).output.shape[-1] for name in channels} == channels
+    if architecture == "pspnet":
+        assert model.get_layer("fuse_conv").kernel.shape == (3, 3, 1024 + 4 * 256, 256)
 
 
 REFUSED = {

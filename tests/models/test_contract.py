@@ -135,7 +135,7 @@ def test_a_step_with_a_frozen_backbone_leaves_it_bit_for_bit(architecture, image
 @pytest.mark.parametrize(
     "architecture", [pytest.param(name, marks=[pytest.mark.slow] * (name != "pspnet")) for name in ARCHITECTURES]
 )
-def test_a_dynamic_model_predicts_at_any_size(architecture, images, difference):
+def test_a_dynamic_model_predicts_at_any_size(architecture, images, difference, normalised_by_keras):
     model = build(architecture, LIGHT, images, sides=(None, None))
     for sides in [(64, 64), (97, 66), (80, 113)]:
         image = images(*sides)

@@ -170,9 +170,9 @@ def layer_names(seen: Seen) -> set[str]:
     return {layer.name for layer in layers_with_weights(seen.fits[0].model)}
 
 
-def coarsest_side(seen: Seen) -> int:
-    shapes = seen.fits[0].model.get_layer("backbone").compute_output_shape((1, 96, 96, 3))
-    return min(shape[1] for shape in shapes.values())
+def coarsest_stride(seen: Seen) -> int:
+    backbone = seen.fits[0].model.get_layer("backbone")
+    return backbone.input_shape[1] // min(features.shape[1] for features in backbone.output.values())
 
 
 def momenta(seen: Seen) -> set[float]:
@@ -329,7 +329,7 @@ TABLE = {
         {"base": {(64, 64, 3)}, "changed": {(96, 96, 3)}},
     ),
     "classes": (lambda seen: tf.nest.flatten(seen.fits[0].model.output)[0].shape[-1], {"base": 2, "changed": 3}),
-    "output_stride": (coarsest_side, {"base": 12, "changed": 6}),
+    "output_stride": (coarsest_stride, {"base": 8, "changed": 16}),
     "frozen_epochs": (
         lambda seen: (seen.fits[0].trainable_backbone, seen.fits[0].first_epoch, seen.fits[0].epochs),
         {"base": (False, 0, 1), "changed": (False, 0, 2)},
