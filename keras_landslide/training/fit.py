@@ -32,7 +32,7 @@ AUXILIARY_WEIGHT = 0.4  # of the auxiliary branch's loss, as PSPNet's authors ha
 # optimizer add their share. Measured on the six rows, in float32 and bfloat16 (docs/measurements.md).
 FROZEN_STEP = 1.1  # by one forward pass of the backbone and three of the rest
 UNFROZEN_STEP = 3.6  # by one forward pass
-TIMED_PASSES = 3
+TIMED_PASSES, TIMED_IMAGES = 3, 4  # fewer images a pass take longer each, in bfloat16 above all
 
 
 def phases(settings: Settings) -> list[Phase]:
@@ -248,7 +248,7 @@ def estimated_seconds(model, settings: Settings, train_samples, val_samples, epo
 
 def forward_seconds(models: Sequence[keras.Model], image_size: int) -> list[float]:
     """Seconds an image of a forward pass through each of `models`: medians of a few, taken in turn."""
-    batch = np.zeros((2, image_size, image_size, 3), np.float32)
+    batch = np.zeros((TIMED_IMAGES, image_size, image_size, 3), np.float32)
     taken: list[list[float]] = [[] for _ in models]
     for _ in range(1 + TIMED_PASSES):
         for model, times in zip(models, taken, strict=True):

@@ -377,11 +377,11 @@ def test_forward_passes_are_timed_in_turn_and_the_first_does_not_count(monkeypat
             self.name, self.seconds = name, list(seconds)
 
         def predict_on_batch(self, images):
-            assert images.shape == (2, 96, 96, 3)
+            assert images.shape == (4, 96, 96, 3)
             order.append(self.name)
             now[0] += self.seconds.pop(0)
 
     monkeypatch.setattr(fit.time, "monotonic", lambda: now[0])
     models = [Played("whole", 9.0, 1.0, 4.0, 2.0), Played("part", 8.0, 0.5, 0.25, 3.0)]
-    assert fit.forward_seconds(models, 96) == [1.0, 0.25]
+    assert fit.forward_seconds(models, 96) == [0.5, 0.125]
     assert order == ["whole", "part"] * 4
