@@ -44,7 +44,9 @@ def output_of(command: list[str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--row", default="pspnet_mobilenet_v2")
-    parser.add_argument("--work", choices=WORK, default="unfrozen", help="forward pass, or step of one of the phases")
+    parser.add_argument(
+        "--work", choices=(*WORK, "backbone"), default="unfrozen", help="forward pass (or its backbone's), or a step"
+    )
     parser.add_argument("--image-size", type=int, default=473)
     parser.add_argument("--output-stride", type=int, default=8)
     parser.add_argument("--batch", type=int, default=4)
@@ -83,8 +85,9 @@ def work(options: argparse.Namespace):
     )
     random = np.random.default_rng(0)
     images = random.integers(0, 255, (options.batch, *shape)).astype("float32")
-    if options.work == "forward":
-        return lambda: model.predict_on_batch(images)
+    if options.work in ("forward", "backbone"):
+        passed = model if options.work == "forward" else model.get_layer("backbone")
+        return lambda: passed.predict_on_batch(images)
     model.get_layer("backbone").trainable = options.work == "unfrozen"
     model.compile(keras.optimizers.Adam(1e-4), SegmentationLoss(), metrics=[MeanIoU()], jit_compile=False)
     labels = random.integers(0, 2, images.shape[:3]).astype("int32")
@@ -102,11 +105,15 @@ def leave_out(names: list[str]) -> None:
     from keras_landslide.training.allocator import keep_freed_memory
 
     def mean_by_mean(layer, features):
-        height, width = (
-            [pyramid.windows(bins, side, features.dtype) for bins in layer.bins] for side in sides(features)
-        )
-        rows = [ops.einsum("bh,nhwc->nbwc", windows, features) for windows in height]
-        return [ops.einsum("bw,nawc->nabc", windows, grid) for windows, grid in zip(width, rows, strict=True)]
+        (height, width), means = sides(features), []
+        for bins in layer.bins:
+            rows, columns = (averaging(bins, side, features.dtype) for side in (height, width))
+            means.append(ops.einsum("bw,nawc->nabc", columns, ops.einsum("bh,nhwc->nbwc", rows, features)))
+        return means
+
+    def averaging(bins, side, dtype):
+        inside, lengths = (ops.cast(part, "float32") for part in pyramid.windows(bins, side))
+        return ops.cast(inside / lengths, dtype)
 
     def joined_first(layer, inputs):
         features, *grids = inputs

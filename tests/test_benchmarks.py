@@ -77,7 +77,7 @@ def test_a_real_run(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import train_step
 
-    monkeypatch.setattr(train_step, "LEFT_OUT", {})  # three more of the same
+    monkeypatch.setattr(train_step, "LEFT_OUT", {})  # six more of the same
     arguments = ["--rows", ROW, "--image-size", "64", "--batch", "2", "--steps", "1", "--rounds", "1"]
     arguments += ["--precision", "float32", "mixed_bfloat16"]
     monkeypatch.setattr(sys, "argv", ["train_step.py", *arguments, "--json", str(tmp_path / "step.json")])

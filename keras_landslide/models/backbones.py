@@ -128,8 +128,9 @@ def build_backbone(
     Keys are `stride_2` to `stride_32`, for VGG16 `stride_1` to `stride_16`; the actual stride of a feature is
     `min(nominal, output_stride)`. `momentum` replaces that of every batch normalisation (Keras' MobileNetV2 has 0.999,
     far too slow for a few hundred steps from random weights). Height and width as `sides` make a network for that size
-    alone, the same but faster where it has dilated depthwise convolutions. Weights are random. Raises `LandslideError`
-    for an output stride that this network cannot have.
+    alone with the same weights, faster on TensorFlow where it has dilated depthwise convolutions and maps whose sides
+    are multiples of the dilation. Weights are random. Raises `LandslideError` for an output stride that this network
+    cannot have.
     """
     check_output_stride(name, output_stride)
     backbone = backbone_named(name)

@@ -7,6 +7,7 @@ import keras
 from keras import layers
 
 from .build import build_model
+from .rearranged import SpaceToBatch
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,9 @@ def cost(model: keras.Model, height: int, width: int) -> Cost:
 
     A multiply-add is one multiplication and one addition of a convolution or a dense layer; normalisation,
     activations, pooling and resizing are a few per cent of these and left out, as is usual. What is counted is the
-    network as it is defined; that `pyramid.Conv2D` finds its result with fewer does not show.
+    network as it is defined, although `pyramid.Conv2D` needs fewer for the same result.
+
+    Raises `ValueError` for a network made for one size, some of whose maps may stand in parts.
 
     >>> inputs = keras.Input((None, None, 3))
     >>> cost(keras.Model(inputs, layers.Conv2D(8, 3, padding="same")(inputs)), 10, 10)
@@ -51,6 +54,8 @@ def _multiply_adds(model: keras.Model, shape: tuple) -> int:
 
 def _of_layer(layer, output) -> int:
     """Each value of a kernel is used once at every position of the output."""
+    if isinstance(layer, SpaceToBatch):
+        raise ValueError("Count the multiply-adds of a network that takes any size.")
     if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Dense)):
         kernels = [weight for weight in layer.weights if len(weight.shape) > 1]
         return prod(output.shape[1:-1]) * sum(prod(kernel.shape) for kernel in kernels)
@@ -59,6 +64,6 @@ def _of_layer(layer, output) -> int:
 
 def model_cost(architecture: str, backbone: str, image_size: int, output_stride: int = 8) -> Cost:
     """The cost of an architecture on a backbone at `image_size` × `image_size` pixels."""
-    shape = (None, None, 3)  # one for a single size may stand rearranged, with parts of a map as maps of their own
+    shape = (None, None, 3)
     model = build_model(architecture, backbone, input_shape=shape, output_stride=output_stride, backbone_weights=None)
     return cost(model, image_size, image_size)

@@ -121,13 +121,14 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if learns:
             for moving, found in ((self.moving_mean, mean), (self.moving_variance, _biased(variance, inputs))):
                 moving.assign(moving * self.momentum + found * (1.0 - self.momentum))
-        return normalised
+        return ops.cast(normalised, self.compute_dtype)
 
     def _is_fused(self, inputs) -> bool:
-        """Whether the layer, and what it computes with, are of the kind that the kernel knows."""
+        """Whether TensorFlow's kernel can do what this layer is asked for, where it runs."""
         usual = self.scale and self.center and not self.renorm and not self.synchronized
         maps = len(inputs.shape) == 4 and self.axis in (-1, 3)
-        if not (usual and maps and self.compute_dtype in FUSED_TYPES and keras.backend.backend() == "tensorflow"):
+        types = self.compute_dtype in FUSED_TYPES and self.variable_dtype == "float32"
+        if not (usual and maps and types and keras.backend.backend() == "tensorflow"):
             return False
         import tensorflow as tf
 
@@ -135,7 +136,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 def _biased(variance, features):
-    """The mean square difference, which Keras keeps, of the kernel's `variance`, which divides by one pixel less."""
+    """The variance that Keras keeps, divided by the number n of pixels, from the kernel's, divided by n - 1."""
     import tensorflow as tf
 
     count = tf.cast(tf.reduce_prod(tf.shape(features)[:-1]), variance.dtype)

@@ -29,13 +29,16 @@ class PyramidPooling(keras.layers.Layer):
     def call(self, features):
         """One matrix product along the height, which reads the map once for all grids, and a small one for each."""
         (height, width), channels = sides(features), features.shape[3]
-        rows = ops.concatenate([windows(bins, height, features.dtype) for bins in self.bins])
-        pooled_rows = ops.matmul(rows, ops.reshape(features, (-1, height, width * channels)))
-        pooled_rows = ops.reshape(pooled_rows, (-1, sum(self.bins), width, channels))
-        return [
-            ops.matmul(windows(bins, width, features.dtype), grid)
-            for bins, grid in zip(self.bins, _split(pooled_rows, self.bins, axis=1), strict=True)
-        ]
+        over_rows = [windows(bins, height) for bins in self.bins]
+        rows, lengths = (ops.concatenate(parts) for parts in zip(*over_rows, strict=True))
+        flat = ops.reshape(features, (-1, height, width * channels))
+        sums = ops.matmul(ops.cast(rows, features.dtype), flat)
+        means = ops.reshape(sums / ops.cast(lengths, features.dtype), (-1, sum(self.bins), width, channels))
+        grids = []
+        for bins, grid in zip(self.bins, _split(means, self.bins, axis=1), strict=True):
+            columns, lengths = (ops.cast(part, features.dtype) for part in windows(bins, width))
+            grids.append(ops.matmul(columns, grid) / lengths)
+        return grids
 
     def compute_output_shape(self, shape):
         return [(shape[0], bins, bins, shape[3]) for bins in self.bins]
@@ -54,7 +57,8 @@ class Conv2D(keras.layers.Conv2D):
     one by two matrix products. In PSPNet half of the channels are resized ones, and half of the arithmetic of this
     convolution is spared.
 
-    It has no bias, and has Keras' name because weights files are keyed by the class's name.
+    It has no bias, stride, dilation or activation (else `ValueError`), and has Keras' name because weights files are
+    keyed by the class's name.
 
     >>> image, means = keras.Input((60, 60, 8)), keras.Input((2, 2, 4))
     >>> Conv2D(6, 3)([image, means]).shape
@@ -62,7 +66,10 @@ class Conv2D(keras.layers.Conv2D):
     """
 
     def __init__(self, filters: int, kernel_size, **kwargs):
-        super().__init__(filters, kernel_size, **{**kwargs, "padding": "same", "use_bias": False})
+        super().__init__(filters, kernel_size, **{"padding": "same", "use_bias": False, **kwargs})
+        plain = self.strides == self.dilation_rate == (1, 1) and self.groups == 1 and self.padding == "same"
+        if not plain or self.use_bias or self.activation is not keras.activations.linear:
+            raise ValueError("This convolution has no stride, dilation, groups, bias or activation.")
         self.input_spec = None  # Keras' is of one input
 
     def build(self, shapes):
@@ -107,22 +114,24 @@ def _split(values, sizes: Sequence[int], axis: int) -> list:
     return ops.split(values, ends, axis=axis)
 
 
-def windows(bins: int, side, dtype):
-    """The `(bins, side)` matrix whose row i averages over window i."""
+def windows(bins: int, side):
+    """The `(bins, side)` matrix whose row i has ones in window i, and the windows' lengths, `(bins, 1)`; int32.
+
+    Not a matrix of means: half precision rounds 1/60 by a per cent.
+    """
     pixel = ops.expand_dims(ops.arange(side), 0)
     window = ops.expand_dims(ops.arange(bins), 1)
     start = window * side // bins
     end = ceiling((window + 1) * side, bins)
-    inside = ops.cast(ops.logical_and(pixel >= start, pixel < end), "float32")
-    return ops.cast(inside / ops.cast(end - start, "float32"), dtype)
+    return ops.cast(ops.logical_and(pixel >= start, pixel < end), "int32"), end - start
 
 
 def _spreading(bins: int, side, kernel: int, dtype):
     """The `(side, bins × kernel)` matrix that resizes a side of `bins` values bilinearly and takes what a kernel sees.
 
-    Row x, column i k + t: the weight of value i in the resized value at x + t - floor(k / 2), none beyond the border.
+    Row x, column i k + t: the weight of value i in the resized value at x + t - (k - 1) / 2, none beyond the border.
     """
-    pixel = ops.expand_dims(ops.arange(side), (1, 2)) + ops.expand_dims(ops.arange(kernel) - kernel // 2, (0, 1))
+    pixel = ops.expand_dims(ops.arange(side), (1, 2)) + ops.expand_dims(ops.arange(kernel) - (kernel - 1) // 2, (0, 1))
     inside = ops.cast(ops.logical_and(pixel >= 0, pixel < side), "float32")
     place = (ops.cast(pixel, "float32") + 0.5) * bins / ops.cast(side, "float32") - 0.5
     distance = ops.abs(ops.clip(place, 0, bins - 1) - ops.cast(ops.expand_dims(ops.arange(bins), (0, 2)), "float32"))

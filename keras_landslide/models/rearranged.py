@@ -8,6 +8,7 @@ normalisation. (TensorFlow's kernel for processors has a dilation of its own; it
 """
 
 from math import prod
+from typing import Any
 
 import keras
 from keras import layers
@@ -20,6 +21,8 @@ PIXELWISE = (layers.Activation, layers.Add, layers.BatchNormalization, layers.Re
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class SpaceToBatch(layers.Layer):
     """The `rate × rate` interleaved sub-maps of a map as maps of their own: `(N, H, W, C)` to `(N r², H/r, W/r, C)`.
+
+    For TensorFlow only.
 
     >>> import numpy as np
     >>> SpaceToBatch(2)(np.arange(8.0).reshape(1, 2, 4, 1))[..., 0].numpy().tolist()
@@ -62,10 +65,13 @@ class Rearrangement:
     """Calls the layers of a network that is being built, each on maps in the order that suits it."""
 
     def __init__(self):
-        self._orders: dict[int, Order] = {}  # of rearranged maps, by the map's identity
+        self._orders: dict[int, tuple[Any, Order]] = {}  # by a map's identity, which is its own while the map is kept
 
     def call(self, layer: layers.Layer, inputs, **kwargs):
-        """What `layer` gives for `inputs`, a map or a list of them; where their order dilates, it no longer does."""
+        """What `layer` gives for `inputs`, a map or a list of them.
+
+        A layer whose maps stand in the order of its dilation has none from then on.
+        """
         several = isinstance(inputs, list)
         maps = inputs if several else [inputs]
         order = self._order_for(layer, maps)
@@ -73,8 +79,7 @@ class Rearrangement:
             layer.dilation_rate = (1, 1)
         maps = [self.ordered(one, order) for one in maps]
         output = layer(maps if several else maps[0], **kwargs)
-        self._orders[id(output)] = order
-        return output
+        return self._in_order(output, order)
 
     def ordered(self, features, order: Order = ()):
         """`features` in another order, or as the rest of the network knows them."""
@@ -84,24 +89,31 @@ class Rearrangement:
             present = present[:-1]
         for rate in order[len(present) :]:
             features = SpaceToBatch(rate)(features)
-        self._orders[id(features)] = order
-        return features
+        return self._in_order(features, order)
 
     def _order_for(self, layer: layers.Layer, maps: list) -> Order:
-        orders = [self._order_of(one) for one in maps]
+        made = list(self._orders)
+        present = self._order_of(max(maps, key=lambda one: made.index(id(one)) if id(one) in made else -1))
         if _is_depthwise(layer):
-            return _order_that_dilates(layer.dilation_rate[0], orders[0], maps[0].shape[1:3])
+            return _order_that_dilates(layer.dilation_rate[0], present, maps[0].shape[1:3])
         pointwise = isinstance(layer, layers.Conv2D) and max(layer.kernel_size + layer.strides) == 1
-        return max(orders, key=len) if pointwise or isinstance(layer, PIXELWISE) else ()
+        return present if pointwise or isinstance(layer, PIXELWISE) else ()  # of several maps that of the one made last
 
     def _order_of(self, features) -> Order:
-        return self._orders.get(id(features), ())
+        return self._orders.get(id(features), (features, ()))[1]
+
+    def _in_order(self, features, order: Order):
+        self._orders[id(features)] = (features, order)
+        return features
 
 
 def _order_that_dilates(rate: int, present: Order, sides: tuple[int | None, int | None]) -> Order:
-    """The order in which an ordinary convolution is one of dilation `rate`, if maps of `sides` can be brought into it.
+    """The order in which an ordinary convolution is one of dilation `rate`, the usual one if `sides` do not allow it.
 
-    One that goes on from the present order is reached in one step.
+    A present order of a smaller rate is gone on from where it can be.
+
+    >>> [_order_that_dilates(*asked) for asked in [(4, (2,), (16, 8)), (4, (2,), (15, 8)), (3, (2,), (3, 6))]]
+    [(2, 2), (), (3,)]
     """
     reached = prod(present)
     fits = all(side and side * reached % rate == 0 for side in sides)

@@ -12,8 +12,8 @@ def keep_freed_memory() -> bool:
 
     TensorFlow on a CPU takes every activation from `malloc`. By default blocks over 32 MB are mapped and unmapped each
     time, so that the system clears every page anew: on some processors a good quarter of a training step's time, on
-    others little (measured by `benchmarks/train_step.py`, in `docs/measurements.md`). Call it before the first step; the process then keeps its
-    peak memory until it ends. Elsewhere than on Linux with glibc it does nothing.
+    others nothing (measured by `benchmarks/train_step.py`, in `docs/measurements.md`). Call it before the first step;
+    the process then keeps its peak memory until it ends. Elsewhere than on Linux with glibc it does nothing.
     """
     if not sys.platform.startswith("linux"):
         return False

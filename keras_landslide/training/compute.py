@@ -17,9 +17,10 @@ from ..settings import ALL, AUTO, Settings, flag
 # Processor flags under which oneDNN multiplies bfloat16 in hardware; without them it is several times slower.
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 BFLOAT16_CAPABILITY = (8, 0)  # of NVIDIA's GPUs, from Ampere on
-# Architectures and backbones whose training step is not faster in mixed_bfloat16 on such a processor, measured with the
-# `cpu` preset's size on the rows of Table 3 (docs/measurements.md): little in them is a matrix product.
+# Architectures and backbones whose training step is not faster in mixed_bfloat16 on such a processor when maps are
+# small, measured on the rows of Table 3 (docs/measurements.md): multiplying is a small part of their work.
 FLOAT32_MODELS = {("pspnet", "mobilenet_v2")}
+LARGE_MAPS = 8  # output stride up to which they do gain
 
 
 def resolved(settings: Settings) -> Settings:
@@ -28,8 +29,9 @@ def resolved(settings: Settings) -> Settings:
     check_batches(settings, devices)
     precision, jit = settings.precision, settings.jit
     if precision == AUTO:
-        loses = (settings.architecture, settings.backbone) in FLOAT32_MODELS and not _physical("GPU")
-        precision = "mixed_bfloat16" if multiplies_bfloat16() and not loses else "float32"
+        light = (settings.architecture, settings.backbone) in FLOAT32_MODELS and settings.output_stride > LARGE_MAPS
+        gains = multiplies_bfloat16() and (not light or _physical("GPU"))
+        precision = "mixed_bfloat16" if gains else "float32"
     if jit == AUTO:
         # XLA makes a step on TensorFlow's CPU several times slower; uncompiled JAX runs operation by operation
         jit = "on" if on_jax() or (_physical("GPU") and devices == 1) else "off"

@@ -29,9 +29,9 @@ from .runs import Run
 
 AUXILIARY_WEIGHT = 0.4  # of the auxiliary branch's loss, as PSPNet's authors have it (Zhao et al. 2017)
 # The backward pass of what is trained costs twice its forward pass; batch normalisation on batch statistics, loss and
-# optimizer add their share. Measured on the six rows, in float32 and bfloat16 (docs/measurements.md).
-FROZEN_STEP = 1.1  # by one forward pass of the backbone and three of the rest
-UNFROZEN_STEP = 3.6  # by one forward pass
+# optimizer add their share. Fitted to the six rows, in float32 and bfloat16 (docs/measurements.md).
+FROZEN_STEP = 1.15  # by one forward pass of the backbone and three of the rest
+UNFROZEN_STEP = 3.9  # by one forward pass
 TIMED_PASSES, TIMED_IMAGES = 3, 4  # fewer images a pass take longer each, in bfloat16 above all
 
 
@@ -237,13 +237,20 @@ def estimated_seconds(model, settings: Settings, train_samples, val_samples, epo
     Early stopping would make it less.
     """
     forward, backbone = forward_seconds([model, model.get_layer("backbone")], settings.image_size)
-    step = {"frozen": FROZEN_STEP * (backbone + 3 * max(0.0, forward - backbone)), "unfrozen": UNFROZEN_STEP * forward}
     seconds = 0.0
     for phase in phases(settings):
         images = steps_per_epoch(train_samples, phase.batch_size, settings.samples_per_epoch) * phase.batch_size
         left = max(0, phase.end - max(phase.first_epoch, epochs_done))
-        seconds += left * (images * step[phase.name] + len(val_samples) * forward)
+        step = estimated_step(phase.name, forward, backbone)
+        seconds += left * (images * step + len(val_samples) * forward)
     return seconds
+
+
+def estimated_step(phase: str, forward: float, backbone: float) -> float:
+    """Seconds an image of a training step, from those of forward passes through the model and its backbone."""
+    if phase == "frozen":
+        return FROZEN_STEP * (backbone + 3 * max(0.0, forward - backbone))
+    return UNFROZEN_STEP * forward
 
 
 def forward_seconds(models: Sequence[keras.Model], image_size: int) -> list[float]:

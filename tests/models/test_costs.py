@@ -4,6 +4,7 @@ import keras
 import pytest
 from keras import layers
 
+from keras_landslide.models import build_model
 from keras_landslide.models.costs import Cost, cost, model_cost
 from keras_landslide.paper import PUBLIC_MULTIPLY_ADDS, row
 
@@ -21,6 +22,12 @@ def test_cost_of_a_tiny_model_is_that_computed_by_hand():
     parameters = (108 + 4) + 36 + 16 + (36 + 20 + 5) + (10 + 2)
     assert cost(model, 10, 12) == Cost(parameters, 30 * 108 + 12 * 36 + 12 * 56 + 10)
     assert cost(model, 20, 12).multiply_adds > 30 * 108 * 2
+
+
+def test_a_network_for_one_size_is_not_counted():
+    fixed = build_model("pspnet", "mobilenet_v2", input_shape=(64, 64, 3), backbone_weights=None)
+    with pytest.raises(ValueError, match="takes any size"):
+        cost(fixed, 64, 64)
 
 
 PARAMETERS = {"pspnet_mobilenet_v2": 2.41e6, "pspnet_resnet50": 46.7e6, "unet_vgg16": 24.9e6, "unet_resnet50": 44.0e6}

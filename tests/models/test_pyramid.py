@@ -43,7 +43,7 @@ def resized_and_joined(filters: int, kernel: int) -> tuple[keras.Model, keras.Mo
     return ours, written
 
 
-@pytest.mark.parametrize("kernel", [1, 3, (5, 3)])
+@pytest.mark.parametrize("kernel", [1, 3, (5, 4), 2])
 def test_the_convolution_is_that_of_resized_and_joined_maps(kernel, difference):
     ours, written = resized_and_joined(7, kernel)
     assert ours.output_shape == written.output_shape
@@ -55,6 +55,27 @@ def test_the_convolution_is_that_of_resized_and_joined_maps(kernel, difference):
     weights[-1][0, 0, -1, -1] += 1.0
     ours.set_weights(weights)
     assert difference(ours.predict(features, verbose=0), written.predict(features, verbose=0)) > 1e-2
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_is_that_of_float32_to_its_last_digits(precision, difference):
+    features = 1.0 + maps(2, 60, 44, 4)
+    wanted = resized_and_joined(7, 3)[0](features)
+    keras.config.set_dtype_policy(precision)
+    try:
+        ours = resized_and_joined(7, 3)[0]
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert ours(features).dtype == precision.removeprefix("mixed_")
+    assert difference(ours(features), wanted) < {"mixed_bfloat16": 2.0**-6, "mixed_float16": 2.0**-9}[precision]
+    for grid in PyramidPooling(BINS, dtype=precision)(np.ones((1, 60, 44, 1))):
+        np.testing.assert_array_equal(np.asarray(grid, "float32"), 1.0)
+
+
+@pytest.mark.parametrize("option", [{"strides": 2}, {"activation": "relu"}, {"use_bias": True}, {"padding": "valid"}])
+def test_what_the_convolution_cannot_do_is_refused(option):
+    with pytest.raises(ValueError, match="has no stride"):
+        Conv2D(4, 3, **option)
 
 
 def test_its_gradients_are_those_of_resized_and_joined_maps(difference):

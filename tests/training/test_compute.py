@@ -10,18 +10,18 @@ from keras_landslide.training import compute
 
 
 @pytest.mark.parametrize(
-    ("architecture", "backbone", "flags", "precision"),
+    ("architecture", "backbone", "output_stride", "flags", "precision"),
     [
-        ("pspnet", "mobilenet_v2", {"avx512_bf16", "avx2"}, "float32"),
-        ("deeplabv3plus", "mobilenet_v2", {"avx512_bf16", "avx2"}, "mixed_bfloat16"),
-        ("pspnet", "resnet50", {"amx_bf16"}, "mixed_bfloat16"),
-        ("deeplabv3plus", "xception", {"avx512_bf16"}, "mixed_bfloat16"),
-        ("unet", "vgg16", {"avx2", "avx512f"}, "float32"),
+        ("pspnet", "mobilenet_v2", 16, {"avx512_bf16", "avx2"}, "float32"),
+        ("pspnet", "mobilenet_v2", 8, {"avx512_bf16", "avx2"}, "mixed_bfloat16"),
+        ("deeplabv3plus", "mobilenet_v2", 16, {"avx512_bf16", "avx2"}, "mixed_bfloat16"),
+        ("pspnet", "resnet50", 16, {"amx_bf16"}, "mixed_bfloat16"),
+        ("unet", "vgg16", 16, {"avx2", "avx512f"}, "float32"),
     ],
 )
-def test_auto_takes_bfloat16_where_it_gains(monkeypatch, architecture, backbone, flags, precision):
+def test_auto_takes_bfloat16_where_it_gains(monkeypatch, architecture, backbone, output_stride, flags, precision):
     monkeypatch.setattr(compute, "processor_flags", lambda: flags)
-    settings = Settings(architecture, backbone)
+    settings = Settings(architecture, backbone, output_stride=output_stride)
     assert compute.resolved(dataclasses.replace(settings, precision="auto")).precision == precision
     assert compute.resolved(settings).precision == "float32"
 
@@ -63,7 +63,8 @@ def gpus(monkeypatch):
 )
 def test_auto_takes_bfloat16_on_gpus_from_ampere_on(gpus, capabilities, precision):
     gpus(*capabilities)
-    assert compute.resolved(Settings(precision="auto")).precision == precision  # of whatever network
+    assert compute.resolved(Settings(precision="auto")).precision == precision
+    assert compute.resolved(Settings(precision="auto", output_stride=16)).precision == precision  # however small
 
 
 def test_auto_compiles_on_one_gpu_and_not_on_several(gpus):

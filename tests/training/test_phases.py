@@ -4,6 +4,7 @@ import dataclasses
 import json
 import resource
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +28,8 @@ from tests.small import (
     stored,
     train,
 )
+
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 @pytest.fixture(autouse=True)
@@ -167,15 +170,9 @@ def test_a_run_of_other_settings_or_images_is_not_gone_on_with(split, tmp_path, 
         train(SETTINGS, split, out, resume=True)
 
 
-def multiplies_bfloat16(monkeypatch) -> None:
-    """The processor has the instructions, and they would make every network faster."""
-    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx512_bf16"})
-    monkeypatch.setattr(compute, "FLOAT32_MODELS", ())
-
-
 def test_a_run_in_bfloat16_may_go_on_in_float32_and_its_history_says_so(scenes, tmp_path, played, capsys, monkeypatch):
     out = tmp_path / "run"
-    multiplies_bfloat16(monkeypatch)
+    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx512_bf16"})
     played.stop_in = 3
     assert main([*command(scenes, out, "--precision", "auto")]) == 130
     assert "no instructions for bfloat16" not in capsys.readouterr().out
@@ -207,7 +204,7 @@ def test_other_changes_of_precision_are_refused(split, tmp_path, played, monkeyp
 def test_an_experiment_that_was_begun_in_bfloat16_goes_on_elsewhere(split, tmp_path, played, monkeypatch):
     """Its settings say `auto`, which would be float32 on this machine."""
     settings = dataclasses.replace(SETTINGS, precision="auto")
-    multiplies_bfloat16(monkeypatch)
+    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx512_bf16"})
     played.stop_in = 3
     with pytest.raises(KeyboardInterrupt):
         train(settings, split, tmp_path / "run")
@@ -311,7 +308,7 @@ def test_seeds_are_run_one_by_one_and_summed_up(scenes, tmp_path, played, capsys
 @pytest.mark.parametrize("begun", ["auto", "mixed_bfloat16"])
 def test_seeds_whose_precision_was_changed_go_on_in_it(begun, scenes, tmp_path, played, monkeypatch):
     out = tmp_path / "seeds"
-    multiplies_bfloat16(monkeypatch)
+    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx512_bf16"})
     played.stop_in = 3
     assert main(command(scenes, out, "--precision", begun, "--seeds", 0, 1)) == 130
     monkeypatch.setattr(compute, "processor_flags", lambda: {"avx2"})
@@ -362,11 +359,23 @@ def test_the_time_that_a_training_takes_is_told_from_forward_passes(split, monke
     monkeypatch.setattr(fit, "forward_seconds", lambda models, size: [0.5, 0.2] if size == 64 else [])
     train_samples, val_samples = [None] * 10, [None] * 4  # 8 of them in two steps of 4, 9 in three of 3
     model = small_model()
-    frozen = 3 * (8 * fit.FROZEN_STEP * (0.2 + 3 * 0.3) + 4 * 0.5)
-    unfrozen = 9 * fit.UNFROZEN_STEP * 0.5 + 4 * 0.5
+    frozen = 3 * (8 * fit.estimated_step("frozen", 0.5, 0.2) + 4 * 0.5)
+    unfrozen = 9 * fit.estimated_step("unfrozen", 0.5, 0.2) + 4 * 0.5
     told = fit.estimated_seconds(model, SETTINGS, train_samples, val_samples)
     assert told == pytest.approx(frozen + 3 * unfrozen)
     assert fit.estimated_seconds(model, SETTINGS, train_samples, val_samples, 4) == pytest.approx(2 * unfrozen)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_the_time_of_a_step_is_told_within_a_third_for_all_rows(precision):
+    """Against times taken on a processor with AVX-512 (docs/measurements.md)."""
+    rows = read_json(RESULTS / "precision_of_steps_avx512_bf16.json")["rows"]
+    assert len(rows) == 6
+    for name, taken in rows.items():
+        seconds = taken[precision]
+        for phase in ("frozen", "unfrozen"):
+            told = fit.estimated_step(phase, seconds["forward"], seconds["backbone"])
+            assert told == pytest.approx(seconds[phase], rel=1 / 3), f"{name}, {phase}"
 
 
 def test_forward_passes_are_timed_in_turn_and_the_first_does_not_count(monkeypatch):
