@@ -112,8 +112,8 @@ def leave_out(names: list[str]) -> None:
         return means
 
     def averaging(bins, side, dtype):
-        inside, lengths = (ops.cast(part, "float32") for part in pyramid.windows(bins, side))
-        return ops.cast(inside / lengths, dtype)
+        sums, lengths = pyramid.windows(bins, side)
+        return ops.cast(sums / lengths, dtype)
 
     def joined_first(layer, inputs):
         features, *grids = inputs

@@ -36,8 +36,8 @@ def run(options) -> None:
     completed = {name: sum(bool(sample.neighbours) for sample in part) for name, part in splits[1].subsets.items()}
     print(f"Two trainings: {splits[0].counts}; of these share ground within their part: {completed}.")
     trained = {
-        f"trained_on_{labelled.labels}": trained_result(settings, labelled, Path(options.out) / labelled.labels, splits)
-        for labelled in splits
+        f"trained_on_{one.labels}": trained_result(settings, one, Path(options.out) / one.labels, splits)
+        for one in splits
     }
     content = {"split": split.name, "share_ground": completed, "landslide_iou": compared(trained), **trained}
     scored = {name.replace("_", " ") + " labels": line for name, line in content["landslide_iou"].items()}

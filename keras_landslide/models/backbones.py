@@ -151,10 +151,11 @@ def build_backbone(
     network = keras.models.clone_model(
         network, input_tensors=image, clone_function=clone, call_function=rearrangement.call
     )
-    outputs = {f"stride_{stride}": network.get_layer(tap).output for stride, tap in backbone.taps.items()}
-    return keras.Model(
-        image, {name: rearrangement.ordered(output) for name, output in outputs.items()}, name="backbone"
-    )
+    taps = {
+        f"stride_{stride}": rearrangement.ordered(network.get_layer(tap).output)
+        for stride, tap in backbone.taps.items()
+    }
+    return keras.Model(image, taps, name="backbone")
 
 
 def fixed_names(names: Iterable[str], residual_blocks: Iterable[str]) -> dict[str, str]:

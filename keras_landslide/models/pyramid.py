@@ -7,6 +7,8 @@ from keras import ops
 
 from .layers import PACKAGE, ceiling, sides
 
+UNIT = 2.0**-8  # a power of two, which rounds nothing; sums in it do not leave the range of float16
+
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class PyramidPooling(keras.layers.Layer):
@@ -115,15 +117,16 @@ def _split(values, sizes: Sequence[int], axis: int) -> list:
 
 
 def windows(bins: int, side):
-    """The `(bins, side)` matrix whose row i has ones in window i, and the windows' lengths, `(bins, 1)`; int32.
+    """The `(bins, side)` matrix that sums over each window, and what to divide by, the lengths, `(bins, 1)`; float32.
 
-    Not a matrix of means: half precision rounds 1/60 by a per cent.
+    Both in units of `UNIT`. Not a matrix of means: with 1/60 in bfloat16 a mean of 60 × 60 values is off by a per cent.
     """
     pixel = ops.expand_dims(ops.arange(side), 0)
     window = ops.expand_dims(ops.arange(bins), 1)
     start = window * side // bins
     end = ceiling((window + 1) * side, bins)
-    return ops.cast(ops.logical_and(pixel >= start, pixel < end), "int32"), end - start
+    inside = ops.logical_and(pixel >= start, pixel < end)
+    return UNIT * ops.cast(inside, "float32"), UNIT * ops.cast(end - start, "float32")
 
 
 def _spreading(bins: int, side, kernel: int, dtype):

@@ -68,8 +68,9 @@ def test_half_precision_is_that_of_float32_to_its_last_digits(precision, differe
         keras.config.set_dtype_policy("float32")
     assert ours(features).dtype == precision.removeprefix("mixed_")
     assert difference(ours(features), wanted) < {"mixed_bfloat16": 2.0**-6, "mixed_float16": 2.0**-9}[precision]
-    for grid in PyramidPooling(BINS, dtype=precision)(np.ones((1, 60, 44, 1))):
-        np.testing.assert_array_equal(np.asarray(grid, "float32"), 1.0)
+    for value in (1.0, 2000.0):  # a row of sixty 2000 would be more than float16 can hold
+        for grid in PyramidPooling(BINS, dtype=precision)(np.full((1, 60, 44, 1), value)):
+            np.testing.assert_array_equal(np.asarray(grid, "float32"), value)
 
 
 @pytest.mark.parametrize("option", [{"strides": 2}, {"activation": "relu"}, {"use_bias": True}, {"padding": "valid"}])
