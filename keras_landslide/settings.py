@@ -54,6 +54,8 @@ AUGMENTATIONS = {
 SAMPLINGS = {
     "squeeze": "the whole image, squeezed into the input",
     "crop": "a random window of an image that is larger than the input",
+    "native": "all images at one scale, --zoom, each cut at a random place or padded to the input, and predicted in "
+    "overlapping windows: for scenes",
 }
 SCHEDULES = {"constant": "the same throughout a phase", "cosine": "falls to zero over each phase"}
 PRECISIONS = {
@@ -122,6 +124,10 @@ class Settings:
     )
     negatives: int | str = _setting(0, "data", "images without landslide added to each epoch, a number or all")
     sampling: str = _setting("squeeze", "data", "how images come into the input", SAMPLINGS)
+    zoom: float = _setting(1.0, "data", "with --sampling native, pixels of the input for a pixel of an image")
+    image_gsd: float = _setting(
+        0.8, "data", "metres a pixel of the images (ground sampling distance; Bijie: 0.8), for --sampling native"
+    )
     num_workers: int = _setting(
         0, "machine", "parallel readers (the paper: 1, the result is the same); 0 lets TensorFlow choose"
     )
@@ -130,7 +136,9 @@ class Settings:
         None, "model", "of every batch normalisation; none for the networks' own"
     )
     aux_branch: bool = _setting(False, "model", "PSPNet: train an auxiliary branch beside the decoder")
-    prediction_scale: float = _setting(1.0, "model", "size of the input when scoring and predicting, times image_size")
+    prediction_scale: float = _setting(
+        1.0, "model", "size of the input when scoring and predicting, times image_size; not with --sampling native"
+    )
     devices: int | str = _setting(
         1, "machine", "GPUs that share each batch, a number or all; the result is that of one"
     )
@@ -169,8 +177,11 @@ class Settings:
 
     @property
     def prediction_size(self) -> int:
-        """Side of the square input when scoring and predicting: scaled, in steps of 32 pixels."""
-        if self.prediction_scale == 1:
+        """Side of the square input when scoring and predicting: scaled, in steps of 32 pixels.
+
+        Where images keep their scale, windows have the size that was trained.
+        """
+        if self.prediction_scale == 1 or self.sampling == "native":
             return self.image_size
         return max(SMALLEST_INPUT, 32 * round(self.image_size * self.prediction_scale / 32))
 
@@ -195,8 +206,9 @@ _FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 _LEAST = {
     "image_size": SMALLEST_INPUT, "classes": 2, "frozen_epochs": 0, "unfrozen_epochs": 0, "frozen_batch_size": 1,
     "unfrozen_batch_size": 1, "patience": 1, "samples_per_epoch": 0, "num_workers": 0, "seed": 0,
+    "zoom": 0.01, "image_gsd": 0.01,
 }  # fmt: skip
-_MOST = {"seed": MAX_SEED}
+_MOST = {"seed": MAX_SEED, "zoom": 100, "image_gsd": 100}
 
 PRESET_MEANINGS = {
     "paper": "Table 4 of the paper; takes long without a GPU",

@@ -4,6 +4,7 @@ Matrices map places (x, y, 1) of the sample to places of the source, both measur
 recipes are those of Table 2 (`paper`) and ours.
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -69,6 +70,14 @@ RECIPES = {
     ),
     "none": Recipe(),
 }
+
+
+ONE_SCALE = (0.8, 1.25)  # a quarter more or less: as far as satellites and seasons blur what a scale is
+
+
+def at_one_scale(recipe: Recipe) -> Recipe:
+    """The recipe for images that all have one scale: where it crops, sizes vary by a quarter at most."""
+    return recipe if recipe.zoom == (1.0, 1.0) else dataclasses.replace(recipe, zoom=ONE_SCALE)
 
 
 def rotation(degrees):

@@ -7,8 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from ..settings import IGNORE_LABEL
-from .augment import RECIPES, augment
+from .augment import RECIPES, at_one_scale, augment
 from .letterbox import BAR_GREY, Letterbox, crop_window
+from .native import drawn_square, resampled, resampled_labels
 from .sample import Sample
 
 # Letterboxed samples kept in memory between epochs: 1200 of 473 × 473, which is every image of a small data set; of a
@@ -28,6 +29,7 @@ def training_stream(
     samples_per_epoch: int = 0,
     num_workers: int = 0,
     sampling: str = "squeeze",
+    zoom: float = 1.0,
     cache_bytes: int = CACHE_BYTES,
     shard: tuple[int, int] = WHOLE,
 ) -> tf.data.Dataset:
@@ -39,16 +41,18 @@ def training_stream(
     whole batches: an epoch has `steps_per_epoch` of them. At most `num_workers` samples are made at a time (0:
     TensorFlow chooses). The first samples that fit into `cache_bytes` are decoded once, the others every epoch.
 
-    With `sampling` `crop`, what is larger than `image_size` is cut to it at a place drawn anew each time, and nothing
-    is kept; with `squeeze` it is scaled down. What is smaller is enlarged in both.
+    With `sampling` `squeeze` every image is scaled to `image_size`. With `crop`, what is larger is cut to it at a place
+    drawn anew each time, and what is smaller is enlarged. With `native`, every image is resampled by `zoom` and seen
+    through a square at a place drawn anew each time; augmentation varies its scale by a quarter and no more. Of the
+    last two nothing is kept.
 
     `shard` (i, n) gives part i of n equal parts of every batch, of which nothing else is read: the parts together are
     the whole batch, sample by sample.
     """
     per_epoch = batch_size * steps_per_epoch(samples, batch_size, samples_per_epoch)
-    kept = _Kept(image_size, 0 if sampling == "crop" else cache_bytes)
-    read = _reader(samples, image_size, kept)
-    recipe = RECIPES[augmentation]
+    kept = _Kept(image_size, cache_bytes if sampling == "squeeze" else 0)
+    read = _reader(samples, image_size, kept, zoom if sampling == "native" else None)
+    recipe = at_one_scale(RECIPES[augmentation]) if sampling == "native" else RECIPES[augmentation]
     parallel = num_workers or tf.data.AUTOTUNE
     number, parts = shard
     share = batch_size // parts
@@ -61,8 +65,8 @@ def training_stream(
         return tf.data.Dataset.from_tensor_slices((epochs, places, tf.gather(order, places)))
 
     def sample(epoch, place, index):
-        crop = tf.random.stateless_uniform([2], seed_pair(seed + 1, epoch, place, 1)) if sampling == "crop" else ()
-        image, labels = read(index, crop)
+        drawn = tf.random.stateless_uniform([2], seed_pair(seed + 1, epoch, place, 1)) if sampling != "squeeze" else ()
+        image, labels = read(index, drawn)
         return augment(image, labels, recipe, seed_pair(seed + 1, epoch, place))
 
     stream = tf.data.Dataset.range(first_epoch, 2**31 - 1).flat_map(epoch_order)
@@ -149,18 +153,26 @@ class _Kept(dict[int, tuple[np.ndarray, np.ndarray]]):
         self.most = cache_bytes // (image_size * image_size * 4)  # three channels and the labels
 
 
-def _reader(samples: Sequence["Sample | _Blank"], image_size: int, kept: _Kept | None = None):
-    """Sample number to letterboxed image and labels; `crop` is empty for all of it, or a place for `crop_window`."""
+def _reader(
+    samples: Sequence["Sample | _Blank"], image_size: int, kept: _Kept | None = None, zoom: float | None = None
+):
+    """Sample number to a square image and labels.
+
+    Without a `place` that is all of the sample, letterboxed; with one it is what `drawn_square` gives at the scale of
+    `zoom`, or without a `zoom` what `crop_window` gives.
+    """
     # TensorFlow never forgets a Python function that it was given: what this one held would stay until the program ends
     remembered = weakref.ref(kept) if kept is not None else lambda: None
 
-    def read(index, crop):
+    def read(index, place):
         kept, index = remembered(), int(index)
         if kept is not None and index in kept:
             return kept[index]
         image, labels = samples[index].read()
-        if len(crop):
-            window = crop_window(*labels.shape, image_size, crop)
+        if len(place) and zoom is not None:
+            return drawn_square(resampled(image, zoom), resampled_labels(labels, zoom), image_size, place)
+        if len(place):
+            window = crop_window(*labels.shape, image_size, place)
             image, labels = image[window], labels[window]
         box = Letterbox(*labels.shape, image_size)
         letterboxed = box.image_in(image), box.labels_in(labels)
@@ -168,8 +180,8 @@ def _reader(samples: Sequence["Sample | _Blank"], image_size: int, kept: _Kept |
             kept[index] = letterboxed
         return letterboxed
 
-    def op(index, crop=()):
-        image, labels = tf.numpy_function(read, [index, tf.convert_to_tensor(crop, tf.float32)], (tf.uint8, tf.uint8))
+    def op(index, place=()):
+        image, labels = tf.numpy_function(read, [index, tf.convert_to_tensor(place, tf.float32)], (tf.uint8, tf.uint8))
         return tf.ensure_shape(image, (image_size, image_size, 3)), tf.ensure_shape(labels, (image_size, image_size))
 
     return op

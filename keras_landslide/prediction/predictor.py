@@ -12,6 +12,7 @@ import numpy as np
 
 from ..data.classes import CLASS_NAMES, MOST_PROBABLE
 from ..data.letterbox import BAR_GREY, Letterbox
+from ..data.native import padded, resampled
 from .windows import blended
 
 log = logging.getLogger("keras_landslide")
@@ -91,13 +92,8 @@ class Predictor:
 
     def _at_one_scale(self, image: np.ndarray, zoom: float) -> np.ndarray:
         height, width = image.shape[:2]
-        inner_height, inner_width = (max(1, round(side * zoom)) for side in (height, width))
-        method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
-        inner = cv2.resize(image, (inner_width, inner_height), interpolation=method)
-        lacking = [max(0, self.image_size - side) for side in (inner_height, inner_width)]
-        (top, bottom), (left, right) = ((half // 2, half - half // 2) for half in lacking)
-        padded = np.pad(inner, ((top, bottom), (left, right), (0, 0)), constant_values=BAR_GREY)
-        found = blended(padded, self.image_size, self._of_square)[top:, left:][:inner_height, :inner_width]
+        square_or_larger, inside = padded(resampled(image, zoom), self.image_size, BAR_GREY)
+        found = blended(square_or_larger, self.image_size, self._of_square)[inside]
         return cv2.resize(np.ascontiguousarray(found), (width, height), interpolation=cv2.INTER_LINEAR)
 
 

@@ -1,5 +1,6 @@
 """Squares that cover an image, half overlapping, and how their probabilities are blended; NumPy only."""
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -21,6 +22,22 @@ def windows(height: int, width: int, size: int) -> Iterator[tuple[slice, slice]]
     for top in window_starts(height, size):
         for left in window_starts(width, size):
             yield slice(top, top + size), slice(left, left + size)
+
+
+def cores(length: int, size: int) -> list[slice]:
+    """The part of each window that no other has nearer to its middle, in pixels of the window: they meet, and each
+    pixel of a side of `length` lies in one.
+
+    >>> cores(200, 64)[:2], cores(200, 64)[-2:]
+    ([slice(0, 48, None), slice(16, 48, None)], [slice(16, 36, None), slice(28, 64, None)])
+    """
+    starts = window_starts(length, size)
+    # halfway between the middles of two windows
+    borders = [0, *((one + other + size) // 2 for one, other in itertools.pairwise(starts)), length]
+    return [
+        slice(first - start, last - start)
+        for start, (first, last) in zip(starts, itertools.pairwise(borders), strict=True)
+    ]
 
 
 def window_weights(size: int) -> np.ndarray:

@@ -26,6 +26,7 @@ from .losses import SegmentationLoss
 from .mean_iou import MeanIoU
 from .plan import Plan
 from .runs import Run
+from .squares import squares
 
 AUXILIARY_WEIGHT = 0.4  # of the auxiliary branch's loss, as PSPNet's authors have it (Zhao et al. 2017)
 # The backward pass of what is trained costs twice its forward pass; batch normalisation on batch statistics, loss and
@@ -173,12 +174,13 @@ class _Fit:
             samples_per_epoch=settings.samples_per_epoch,
             num_workers=settings.num_workers,
             sampling=settings.sampling,
+            zoom=settings.zoom,
             shard=plan.together.shard,
         )
         size, batch_size = settings.image_size, phase.batch_size
         # batches of one size: JAX compiles a step for each size that it meets, and several devices get equal parts
         whole = {"image_size": size, "batch_size": batch_size, "full": True}
-        validation = evaluation_batches(plan.val_samples, **whole, shard=plan.together.shard)
+        validation = evaluation_batches(squares(plan.val_samples, settings), **whole, shard=plan.together.shard)
         if settings.aux_branch:
             return stream.map(_for_both_outputs), validation.map(_for_both_outputs)
         return stream, validation

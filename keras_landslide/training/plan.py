@@ -14,7 +14,7 @@ from ..data.splits import Split
 from ..errors import LandslideError
 from ..files.checks import free_folder
 from ..models.build import build_model, check_network, initialise_backbone
-from ..models.description import Data, Description, Start
+from ..models.description import Data, Description, Scale, Start
 from ..models.loading import weights_file
 from ..models.saving import StoredWeights, initialise_from, layers_with_weights, read_weights
 from ..settings import AUTO, Settings
@@ -162,6 +162,7 @@ def _description(
         class_names=split.class_names or class_names(settings.classes),
         output_stride=settings.output_stride,
         prediction_size=settings.prediction_size,
+        scale=Scale(settings.image_gsd / settings.zoom, settings.image_gsd) if settings.sampling == "native" else None,
         start=Start(
             weights=settings.init_weights or settings.backbone_weights or "none",
             random_layers=None,

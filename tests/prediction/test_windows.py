@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_landslide.prediction.windows import blended, window_starts, window_weights, windows
+from keras_landslide.prediction.windows import blended, cores, window_starts, window_weights, windows
 
 
 @pytest.mark.parametrize(("length", "size"), [(64, 64), (65, 64), (95, 64), (96, 64), (97, 64), (1000, 473), (10, 7)])
@@ -58,3 +58,16 @@ def test_blended_is_the_weighted_mean_of_all_windows_that_see_a_pixel():
                     share = side[inside[0]] * side[inside[1]]
                     total, weight = total + share * answers[number][inside], weight + share
             np.testing.assert_allclose(found[y, x], total / weight, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("length", "size"), [(64, 64), (65, 64), (97, 64), (200, 64), (31, 7)])
+def test_cores_meet_and_their_pixels_are_nearest_to_the_middle_of_their_window(length, size):
+    starts = np.array(window_starts(length, size))
+    middles = starts + (size - 1) / 2
+    owner = np.full(length, -1)
+    for number, (start, core) in enumerate(zip(starts, cores(length, size), strict=True)):
+        assert 0 <= core.start < core.stop <= size
+        assert (owner[start + core.start : start + core.stop] == -1).all()
+        owner[start + core.start : start + core.stop] = number
+    distance = abs(np.arange(length) - middles[:, None])
+    np.testing.assert_array_equal(distance[owner, np.arange(length)], distance.min(0))

@@ -15,6 +15,7 @@ from keras_landslide.data.splits import Split
 from keras_landslide.files.atomic import read_json
 from keras_landslide.models import build_model
 from keras_landslide.models.backbones import BACKBONES, Backbone, build_backbone
+from keras_landslide.models.description import Scale
 from keras_landslide.models.saving import layers_with_weights, read_description, read_layers
 from keras_landslide.settings import Settings
 from keras_landslide.training.runs import read_history
@@ -70,7 +71,9 @@ OTHERS = dataclasses.replace(
     class_weights=(1.0, 5.0),
     early_stopping=False,
     negatives=3,
-    sampling="crop",
+    sampling="native",
+    zoom=1.5,
+    image_gsd=0.6,
     eager=True,
 )
 FALLING = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]
@@ -245,6 +248,7 @@ def to_be_shown(seen: Seen) -> list[np.ndarray]:
             first_epoch=first_epoch,
             samples_per_epoch=settings.samples_per_epoch,
             sampling=settings.sampling,
+            zoom=settings.zoom,
         )
         steps = round((settings.samples_per_epoch or len(samples)) / batch_size)
         images, labels = zip(*(batch for batch, _ in zip(stream, range(steps), strict=False)), strict=True)
@@ -353,6 +357,9 @@ TABLE = {
     "samples_per_epoch": (of_fits("steps"), {"base": [3, 6], "changed": [5, 7]}),
     "negatives": (lambda seen: len(seen.description.data.negatives), {"base": 0, "others": 3}),
     "sampling": (shown, to_be_shown),
+    "zoom": (shown, to_be_shown),
+    # what the weights say: metres a pixel of the input, and of the images
+    "image_gsd": (lambda seen: seen.description.scale, {"base": None, "others": Scale(0.6 / 1.5, 0.6)}),
     "num_workers": (
         lambda seen: seen.parallel,
         {"base": {tf.data.AUTOTUNE}, "changed": {None, tf.data.AUTOTUNE, 3}},

@@ -1,0 +1,100 @@
+"""One scale for every image: sizes, places of squares, and what of the ground they show."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_landslide.data.layouts import find_samples
+from keras_landslide.data.native import drawn_square, padded, resampled, resampled_labels
+from keras_landslide.data.pipeline import training_stream
+
+PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def coordinates(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """An image whose colours say where a pixel is, and classes that do so by a checkerboard."""
+    y, x = np.mgrid[:height, :width]
+    return np.stack([y, x, 0 * x + 7], -1).astype(np.uint8), ((y + x) % 2).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("zoom", "method"), [(0.5, Image.Resampling.BOX), (1.5, Image.Resampling.BILINEAR)])
+def test_images_are_resampled_as_pillow_does_it(zoom, method):
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    found = resampled(image, zoom)
+    wanted = np.asarray(Image.fromarray(image).resize((round(60 * zoom), round(40 * zoom)), method))
+    assert found.shape == wanted.shape
+    assert np.abs(found.astype(int) - wanted).max() <= 1
+
+
+def test_labels_are_the_nearest_and_have_the_size_of_the_image():
+    classes = np.array([[0, 1], [255, 0]], np.uint8)
+    np.testing.assert_array_equal(resampled_labels(classes, 3.0), classes.repeat(3, 0).repeat(3, 1))
+    for zoom in (0.01, 0.37, 1.0, 1.5):
+        assert (
+            resampled(*[coordinates(31, 18)[0], zoom]).shape[:2] == resampled_labels(coordinates(31, 18)[1], zoom).shape
+        )
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 90), (64, 64), (100, 70)])
+def test_a_square_is_a_piece_of_the_image_and_ignored_elsewhere(height, width):
+    image, labels = coordinates(height, width)
+    for down in PLACES:
+        for right in PLACES:
+            square, classes = drawn_square(image, labels, 64, (down, right))
+            assert square.shape == (64, 64, 3) and classes.shape == (64, 64)
+            shown = classes != 255
+            assert (square[~shown] == 128).all()
+            tops, lefts = (square[..., axis].astype(int) - np.mgrid[:64, :64][axis] for axis in (0, 1))
+            (top,), (left,) = set(tops[shown]), set(lefts[shown])
+            np.testing.assert_array_equal(classes[shown], labels[square[shown][:, 0], square[shown][:, 1]])
+            for side, start, seen in ((height, top, shown.any(1).sum()), (width, left, shown.any(0).sum())):
+                most = min(side, 64)
+                assert 0.75 * most - 1 <= seen <= most
+                assert seen == min(side, start + 64) - max(0, start)
+
+
+@pytest.mark.parametrize("side", [40, 64, 66, 100])
+def test_the_middle_of_an_image_comes_to_every_part_of_a_square(side):
+    """Landslides stand there in Bijie. Each quarter of the square's inner half gets a quarter of the draws."""
+    image, labels = coordinates(side, side)
+    random, found = np.random.default_rng(0), []
+    for _ in range(400):
+        square, _ = drawn_square(image, labels, 64, tuple(random.random(2)))
+        places = np.argwhere((square[..., 0] == side // 2) & (square[..., 1] == side // 2) & (square[..., 2] == 7))
+        found += places.tolist()
+    found = np.array(found)
+    assert len(found) > 320  # the others lie outside
+    assert found.min() < 20 and found.max() > 43
+    quarters = [((found >= 32) == side).all(1).mean() for side in ((0, 0), (0, 1), (1, 0), (1, 1))]
+    assert min(quarters) > 0.17
+
+
+def test_what_is_larger_than_the_square_is_not_padded():
+    image, _ = coordinates(30, 50)
+    larger, inside = padded(image, 40, 128)
+    assert larger.shape == (40, 50, 3) and inside == (slice(5, 35), slice(0, 50))
+    np.testing.assert_array_equal(larger[5:35], image)
+    assert (larger[:5] == 128).all() and (larger[35:] == 128).all()
+
+
+def test_the_stream_shows_squares_of_the_resampled_image(scenes):
+    """The oracle: the visible part is looked for at every place of the image that was enlarged by Pillow."""
+    (sample,) = [one for one in find_samples(scenes) if min(one.read()[1].shape) > 60][:1]
+    image, labels = sample.read()
+    height, width = (round(side * 1.5) for side in labels.shape)
+    image = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)).astype(int)
+    options = {"image_size": 64, "batch_size": 1, "augmentation": "none", "seed": 3, "sampling": "native", "zoom": 1.5}
+    shown_places = set()
+    for squares, classes in training_stream([sample], **options).take(5):
+        shown = np.argwhere(classes.numpy()[0] != 255)
+        (top, left), (bottom, right) = shown.min(0), shown.max(0) + 1
+        part = squares.numpy()[0, top:bottom, left:right]
+        matches = [
+            (y, x)
+            for y in range(height - part.shape[0] + 1)
+            for x in range(width - part.shape[1] + 1)
+            if np.abs(image[y : y + part.shape[0], x : x + part.shape[1]] - part).max() <= 1
+        ]
+        assert len(matches) == 1
+        shown_places.add((*matches[0], top, left))
+    assert len(shown_places) == 5
