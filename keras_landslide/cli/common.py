@@ -33,4 +33,9 @@ def predictor_of(weights: "StoredWeights", options) -> "Predictor":
     from ..models.loading import rebuilt
     from ..prediction.predictor import Predictor
 
-    return Predictor.of(rebuilt(weights), image_size=options.image_size, average_flips=options.average_flips)
+    if options.threshold is not None and weights.description.classes > 2:
+        raise LandslideError(
+            f"--threshold is for two classes, and {weights.path} has {weights.description.classes}; leave it out."
+        )
+    how = {"image_size": options.image_size, "average_flips": options.average_flips, "threshold": options.threshold}
+    return Predictor.of(rebuilt(weights), **how)

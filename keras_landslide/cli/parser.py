@@ -217,6 +217,13 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _probability(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not possible; give one between 0 and 1")
+    return value
+
+
 def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) > MAX_SEED:
         raise argparse.ArgumentTypeError(f"{text} is not possible; give a number from 0 to {MAX_SEED}")
@@ -261,16 +268,23 @@ def _add_weights(parser) -> None:
     )
 
 
-def _add_flips(parser) -> None:
+def _add_decision(parser) -> None:
     parser.add_argument(
         "--average-flips", action="store_true", help="average over mirror images: better, four times slower"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=_probability,
+        metavar="P",
+        help="probability above which a pixel is landslide; 0.5 is the more probable class; default: what the weights "
+        "say, chosen on validation when they were trained",
     )
 
 
 def _add_evaluate(parsers) -> None:
     parser = _add(parsers, "evaluate", "score weights against labels, as Tables 5 and 6 do")
     _add_weights(parser)
-    _add_flips(parser)
+    _add_decision(parser)
     parser.add_argument("--data", required=True, metavar="FOLDER", help="as for train")
     _add_split(parser, None)
     _add_subset(parser, "test")
@@ -283,7 +297,7 @@ def _add_evaluate(parsers) -> None:
 def _add_predict(parsers) -> None:
     parser = _add(parsers, "predict", "mark landslides in images: masks, overlays and a table")
     _add_weights(parser)
-    _add_flips(parser)
+    _add_decision(parser)
     parser.add_argument("images", nargs="+", metavar="IMAGE_OR_FOLDER")
     parser.add_argument(
         "--out",

@@ -24,14 +24,17 @@ class Source:
     labels: str = "original"
 
     def load(self, settings: Settings) -> Split:
-        """The divided and labelled samples (`load_split`, `labelled`) for a training of these settings."""
+        """The divided and labelled samples (`load_split`, `labelled`) for a training of these settings.
+
+        Images without landslide come with them, where the folder has any: the decision threshold is chosen on some.
+        """
         split = load_split(
             self.folder,
             self.split,
             fold=self.fold,
             seed=settings.seed,
             classes=settings.classes,
-            negatives=settings.negatives != 0,
+            negatives=True,
         )
         return labelled(split, self.labels)
 

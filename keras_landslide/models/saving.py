@@ -5,9 +5,11 @@ attribute at its root that says what it is. Keras keys layers by class and order
 attributes of the `vars` groups, and all mapping here goes by those names.
 """
 
+import dataclasses
 import hashlib
 import json
 import logging
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,8 +53,22 @@ def save_weights(model: keras.Model, path: Path | str, description: Description)
         check_space(beside, HDF5_OVERHEAD + sum(array.nbytes for array in model.get_weights()))
         # A model that is being trained would store its optimizer too, twice the size of its weights.
         keras.Model(model.inputs, model.outputs).save_weights(beside)
-        with h5py.File(beside, "r+") as file:
-            file.attrs[DESCRIPTION] = json.dumps(description.to_json())
+        _write_description(beside, description)
+
+
+def describe(path: Path | str, **changes) -> None:
+    """Change fields of what a weights file says of itself (`Description`), atomically."""
+    path = Path(path)
+    description = dataclasses.replace(read_description(path), **changes)
+    with written_beside(path) as beside:
+        check_space(beside, path.stat().st_size)
+        shutil.copyfile(path, beside)
+        _write_description(beside, description)
+
+
+def _write_description(path: Path, description: Description) -> None:
+    with h5py.File(path, "r+") as file:
+        file.attrs[DESCRIPTION] = json.dumps(description.to_json())
 
 
 def read_weights(path: Path | str) -> StoredWeights:

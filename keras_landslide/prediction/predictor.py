@@ -51,14 +51,21 @@ class Predictor:
     class_names: tuple[str, ...] = CLASS_NAMES
 
     @classmethod
-    def of(cls, model: keras.Model, *, image_size: int | None = None, average_flips: bool = False) -> Predictor:
-        """What the weights of a model from `load_model` say, with another `image_size` where one is given."""
+    def of(
+        cls,
+        model: keras.Model,
+        *,
+        image_size: int | None = None,
+        average_flips: bool = False,
+        threshold: float | None = None,
+    ) -> Predictor:
+        """What the weights of a model from `load_model` say, with another size or threshold where one is given."""
         said: Description = model.description
         return cls(
             model.predict_on_batch,
             image_size or said.prediction_size,
             average_flips,
-            said.threshold,
+            said.threshold if threshold is None else threshold,
             said.scale.training / said.scale.prediction if said.scale else None,
             said.class_names,
         )

@@ -1,6 +1,6 @@
 """The report of an evaluation, beside the paper's figures."""
 
-from ..data.classes import class_names
+from ..data.classes import MOST_PROBABLE, class_names
 from ..paper import CITATION, Row
 from ..scores import interval, landslide_iou, mean_iou
 
@@ -15,7 +15,7 @@ def report_lines(content: dict, row: Row | None = None) -> list[str]:
     low, high = interval(content["per_image"], content["groups"], landslide_iou if two else mean_iou)
     lines = [
         f"{content['images']} images, subset {content['subset']} of split {content['split']}, {content['labels']} "
-        "labels, all pixels at native size pooled",
+        f"labels, all pixels at native size pooled{_decision(content)}",
         "",
         f"{'':12}{'precision':>10}{'recall':>10}{'IoU':>10}{'F1':>10}   (%)",
     ]
@@ -37,6 +37,11 @@ def report_lines(content: dict, row: Row | None = None) -> list[str]:
     if "negatives" in content:
         lines += ["", negatives_line(content["negatives"])]
     return lines
+
+
+def _decision(content: dict) -> str:
+    threshold = content.get("threshold", MOST_PROBABLE)
+    return "" if threshold == MOST_PROBABLE else f", landslide where its probability is above {threshold:g}"
 
 
 def negatives_line(block: dict) -> str:

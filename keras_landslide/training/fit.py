@@ -10,11 +10,12 @@ import keras
 import numpy as np
 
 from ..console import progress
+from ..data.classes import MOST_PROBABLE
 from ..data.pipeline import batch_samples, evaluation_batches, steps_per_epoch, training_stream
 from ..evaluation import evaluate
 from ..files.atomic import write_json
 from ..models import load_model
-from ..models.saving import load_weights
+from ..models.saving import describe, load_weights
 from ..pictures import learning_curves
 from ..prediction.predictor import Predictor
 from ..settings import Settings
@@ -27,6 +28,7 @@ from .mean_iou import MeanIoU
 from .plan import Plan
 from .runs import Run
 from .squares import squares
+from .threshold import chosen_threshold
 
 AUXILIARY_WEIGHT = 0.4  # of the auxiliary branch's loss, as PSPNet's authors have it (Zhao et al. 2017)
 # The backward pass of what is trained costs twice its forward pass; batch normalisation on batch statistics, loss and
@@ -76,7 +78,7 @@ def train(plan: Plan, *, tensorboard: bool = False, report: Callable[[str], None
                 "--precision float32"
             )
         _Fit(plan, tensorboard, report).phases()
-    _finish(plan)
+    _finish(plan, report)
     return plan.run
 
 
@@ -93,13 +95,18 @@ def _settings_content(plan: Plan) -> dict:
     }
 
 
-def _finish(plan: Plan) -> None:
-    """Score the best weights on the validation part, and draw the curves."""
+def _finish(plan: Plan, report: Callable[[str], None]) -> None:
+    """Score the best weights on the validation part, choose their decision threshold, and draw the curves."""
     settings, split, run = plan.settings, plan.split, plan.run
-    predictor = Predictor.of(load_model(run.best_weights))
-    scores = evaluate(predictor, plan.val_samples, split=split.title, subset="val", labels=split.labels)
+    predictor = Predictor.of(load_model(run.best_weights), threshold=MOST_PROBABLE)
+    scores = evaluate(predictor, plan.val_samples, split=split.title, subset="val", labels=split.labels).to_json()
+    if settings.classes == 2:
+        choice = chosen_threshold(predictor, plan.val_samples, split.negatives["val"])
+        describe(run.best_weights, threshold=choice.threshold)
+        scores["threshold"] = choice.to_json()
+        report(str(choice))
     learning_curves(run.history, run.curves, f"{settings.architecture} on {settings.backbone}, seed {settings.seed}")
-    write_json(run.scores, scores.to_json())
+    write_json(run.scores, scores)
     run.finish()
 
 

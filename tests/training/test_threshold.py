@@ -1,0 +1,103 @@
+"""The decision threshold, against one that is looked for one threshold after another."""
+
+import dataclasses
+
+import h5py
+import numpy as np
+import pytest
+
+from keras_landslide.data.layouts import find_negatives, find_samples
+from keras_landslide.files.atomic import read_json
+from keras_landslide.models.description import Description
+from keras_landslide.models.saving import describe, read_weights, save_weights
+from keras_landslide.prediction.predictor import Predictor, decided
+from keras_landslide.scores import THRESHOLDS, confusion_by_threshold, confusion_matrix
+from keras_landslide.training.fit import load_model
+from keras_landslide.training.threshold import Choice, chosen_threshold
+from tests.prediction.test_prediction import ByRule, red
+from tests.small import SETTINGS, small_model, small_network, train
+
+
+def iou_above(threshold: float, predictor: Predictor, samples) -> float:
+    """Pixel by pixel: marked and landslide, by marked or landslide."""
+    both = either = 0
+    for sample in samples:
+        image, truth = sample.read()
+        marked = predictor(image)[..., 1] > threshold
+        both += np.sum(marked & (truth == 1))
+        either += np.sum(marked | (truth == 1))
+    return both / either
+
+
+def test_counts_are_those_of_the_decision_at_each_threshold():
+    random = np.random.default_rng(0)
+    truth = random.choice([0, 1, 255], (40, 50))
+    landslide = random.choice([*THRESHOLDS, 0.0, 1.0, 0.123, 0.777], (40, 50)).astype(np.float32)
+    found = confusion_by_threshold(truth, landslide)
+    for threshold, counts in zip(THRESHOLDS, found, strict=True):
+        above = decided(np.stack([1 - landslide, landslide], -1), threshold) if threshold != 0.5 else landslide > 0.5
+        np.testing.assert_array_equal(counts, confusion_matrix(truth, above))
+    assert len({counts.tobytes() for counts in found}) == len(THRESHOLDS)
+
+
+def test_the_threshold_is_the_best_of_images_with_and_without_landslide(scenes):
+    samples, negatives = find_samples(scenes)[:5], find_negatives(scenes)[:5]
+    predictor = Predictor(ByRule(red), 64)
+    alone, together = (chosen_threshold(predictor, samples, without) for without in ([], negatives))
+    for choice, seen in ((alone, samples), (together, [*samples, *negatives])):
+        wanted = [iou_above(threshold, predictor, seen) for threshold in THRESHOLDS]
+        assert choice.landslide_iou == pytest.approx(wanted, abs=1e-12)
+        assert choice.threshold == THRESHOLDS[int(np.argmax(wanted))]
+        assert choice.iou_at(choice.threshold) == max(wanted)
+    assert (together.images, together.negatives) == (5, 5)
+    assert together.landslide_iou[0] < alone.landslide_iou[0]
+
+
+def test_of_equal_thresholds_the_one_nearest_to_a_half_is_taken():
+    flat = dict(zip(THRESHOLDS, [0.4] * 19, strict=True))
+    assert Choice(tuple(flat.values()), 1, 0).threshold == 0.5
+    assert Choice(tuple((flat | {0.2: 0.6, 0.65: 0.6}).values()), 1, 0).threshold == 0.65
+    assert "0.65: landslide IoU 60.0 on 1 validation images, 40.0 with" in str(
+        Choice(tuple((flat | {0.65: 0.6}).values()), 1, 0)
+    )
+
+
+def test_describing_anew_changes_nothing_else(tmp_path):
+    model, path = small_model(), tmp_path / "a.weights.h5"
+    save_weights(model, path, Description("pspnet", "mobilenet_v2", prediction_size=96))
+    before, arrays = read_weights(path), dict(read_weights(path).layers)
+    describe(path, threshold=0.7)
+    after = read_weights(path)
+    assert after.description == dataclasses.replace(before.description, threshold=0.7)
+    assert arrays.keys() == after.layers.keys() and len(arrays) > 3
+    for name, values in arrays.items():
+        assert all(map(np.array_equal, values, after.layers[name]))
+    with h5py.File(path) as file:
+        assert len(file.attrs) >= 1
+    assert [file.name for file in tmp_path.iterdir()] == ["a.weights.h5"]
+
+
+def test_a_finished_run_has_the_threshold_in_its_weights_and_scores_of_the_most_probable_class(
+    split, tmp_path, played, capsys
+):
+    # played weights are almost a constant: spread what they say, so that thresholds differ
+    subsets = {**split.subsets, "val": split.subset("train")[:4], "train": split.subset("train")[4:]}
+    divided = dataclasses.replace(split, subsets=subsets)
+    lines = []
+    with small_network():
+        run = train(SETTINGS, divided, tmp_path / "run", report=lines.append)
+        model = load_model(run.best_weights)
+    scores = read_json(run.scores)
+    assert len(split.negatives["val"]) > 0
+    seen = [*divided.subset("val"), *split.negatives["val"]]
+    predictor = Predictor(model.predict_on_batch, 64)
+    wanted = [iou_above(threshold, predictor, seen) for threshold in THRESHOLDS]
+    best = max(zip(THRESHOLDS, wanted, strict=True), key=lambda at: (at[1], -abs(at[0] - 0.5)))[0]
+    assert scores["threshold"]["chosen"] == read_weights(run.best_weights).description.threshold == best
+    assert list(scores["threshold"]["landslide_iou"].values()) == pytest.approx(wanted)
+    assert scores["threshold"]["images"] == 4 and scores["threshold"]["negatives"] == len(split.negatives["val"])
+    confusion = sum(
+        confusion_matrix(truth, predictor(image).argmax(-1)) for image, truth in (one.read() for one in seen[:4])
+    )
+    assert scores["confusion"] == confusion.tolist()
+    assert f"Decision threshold {best:g}" in "\n".join(lines)
