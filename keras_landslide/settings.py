@@ -13,6 +13,7 @@ PAPER_INIT_WEIGHTS = "VOC weights, in a file that it does not name"
 PAPER_SAMPLES_PER_EPOCH = 2500  # Table 2 expands the images to so many; here an epoch shows each once unless told
 MAX_SEED = 2**31 - 2  # TensorFlow's seeds are 32-bit integers; one more than this is used too
 SMALLEST_INPUT = 64  # pixels a side: what is left of less at an output stride of 32 is too small for any decoder
+SHIPPED_WEIGHTS = "pspnet_mobilenet_v2"  # those that travel with the package, for whoever names no others
 ALL = "all"
 AUTO = "auto"
 
@@ -114,6 +115,11 @@ class Settings:
     focal: bool = _setting(True, "loss", "use the focal loss")
     dice: bool = _setting(True, "loss", "use the dice loss; without both, weighted cross-entropy")
     class_weights: tuple[float, ...] = _setting((1.0, 2.0), "loss", "loss weight of each class (cls_weights)")
+    weight_averaging: float = _setting(
+        0.0,
+        "schedule",
+        "keep a moving average of the weights over the steps, of this momentum, such as 0.995; 0 for none",
+    )
     early_stopping: bool = _setting(
         True, "schedule", "end a phase when validation mIoU has not risen for --patience epochs"
     )
@@ -206,9 +212,9 @@ _FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 _LEAST = {
     "image_size": SMALLEST_INPUT, "classes": 2, "frozen_epochs": 0, "unfrozen_epochs": 0, "frozen_batch_size": 1,
     "unfrozen_batch_size": 1, "patience": 1, "samples_per_epoch": 0, "num_workers": 0, "seed": 0,
-    "zoom": 0.01, "image_gsd": 0.01,
+    "zoom": 0.01, "image_gsd": 0.01, "weight_averaging": 0,
 }  # fmt: skip
-_MOST = {"seed": MAX_SEED, "zoom": 100, "image_gsd": 100}
+_MOST = {"seed": MAX_SEED, "zoom": 100, "image_gsd": 100, "weight_averaging": 0.9999}
 
 PRESET_MEANINGS = {
     "paper": "Table 4 of the paper; takes long without a GPU",

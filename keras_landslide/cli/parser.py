@@ -17,6 +17,7 @@ from ..settings import (
     LABELS,
     MAX_SEED,
     PRESET_MEANINGS,
+    SHIPPED_WEIGHTS,
     SPLITS,
     SUBSETS,
     Settings,
@@ -66,6 +67,7 @@ EXAMPLES = {
         "  keras-landslide prepare downloaded.zip --out clean"
     ),
     "predict": (
+        "  keras-landslide predict photo.png\n"
         "  keras-landslide predict --weights runs/psp/best.weights.h5 photo.png folder/\n"
         "  keras-landslide predict --weights runs/psp/best.weights.h5 folder/ --out mine --resume"
     ),
@@ -259,10 +261,11 @@ def _add_subset(parser, default: str) -> None:
     )
 
 
-def _add_weights(parser) -> None:
-    parser.add_argument(
-        "--weights", required=True, metavar="FILE", help="a .weights.h5 that train wrote, or the name of a shipped one"
+def _add_weights(parser, default: str | None = None) -> None:
+    text = "a .weights.h5 that train wrote, or the name of a shipped one" + (
+        "; default: %(default)s" if default else ""
     )
+    parser.add_argument("--weights", required=default is None, default=default, metavar="FILE", help=text)
     parser.add_argument(
         "--image-size", type=int, metavar="N", help="side of the model's input; default: what the weights say"
     )
@@ -296,7 +299,7 @@ def _add_evaluate(parsers) -> None:
 
 def _add_predict(parsers) -> None:
     parser = _add(parsers, "predict", "mark landslides in images: masks, overlays and a table")
-    _add_weights(parser)
+    _add_weights(parser, SHIPPED_WEIGHTS)
     _add_decision(parser)
     parser.add_argument("images", nargs="+", metavar="IMAGE_OR_FOLDER")
     parser.add_argument(

@@ -19,3 +19,5 @@ def predict(options) -> None:
     count = "1 image" if len(made) == 1 else f"{len(made)} images"
     say(f"{count}, {100 * share:.1f} % of the pixels marked as {predictor.class_names[1]}.")
     say(f"Masks, overlays and predictions.csv: {options.out}")
+    if weights.description.licence:
+        say(weights.description.licence)

@@ -76,6 +76,7 @@ class Description:
         settings: those of the training, as `Settings.to_json` gives them.
         data: `None` where nobody noted it.
         scores: the line of the history that belongs to these weights.
+        licence: the terms under which the weights may be used, a sentence; empty where nobody set any.
 
     Example:
         >>> Description("pspnet", "mobilenet_v2").bands.names
@@ -95,6 +96,7 @@ class Description:
     settings: dict[str, Any] = field(default_factory=dict)
     data: Data | None = None
     scores: dict[str, Any] = field(default_factory=dict)
+    licence: str = ""
 
     def __post_init__(self):
         if self.bands is None:

@@ -66,6 +66,32 @@ def describe(path: Path | str, **changes) -> None:
         _write_description(beside, description)
 
 
+def halve(path: Path | str, out: Path | str, **changes) -> None:
+    """Write a weights file with its kernels in 16 bits to `out`, half as large; it is read like any other.
+
+    Biases and the statistics of batch normalisation keep 32 bits: they are few, and their range is wide. `changes` are
+    of fields of what the file says of itself.
+    """
+    description = dataclasses.replace(read_description(path), **changes)
+    with _opened(path) as file, written_beside(Path(out)) as beside:
+        check_space(beside, Path(path).stat().st_size)
+        with h5py.File(beside, "w") as halved:
+            for name, value in file.attrs.items():
+                halved.attrs[name] = value
+            file.visititems(lambda name, item: _copy_halved(item, halved, name))
+        _write_description(beside, description)
+
+
+def _copy_halved(item: h5py.Group | h5py.Dataset, out: h5py.File, name: str) -> None:
+    if isinstance(item, h5py.Dataset):
+        values = item[()]
+        copied = out.create_dataset(name, data=values.astype(np.float16) if values.ndim > 1 else values)
+    else:
+        copied = out.require_group(name)
+    for key, value in item.attrs.items():
+        copied.attrs[key] = value
+
+
 def _write_description(path: Path, description: Description) -> None:
     with h5py.File(path, "r+") as file:
         file.attrs[DESCRIPTION] = json.dumps(description.to_json())

@@ -86,6 +86,18 @@ class StopAtNaN(keras.callbacks.Callback):
         )
 
 
+class KeepAverage(keras.callbacks.SwapEMAWeights):
+    """Keras' own: between epochs the model has the averaged weights, which are validated, kept and written.
+
+    What is trained then stands in the optimizer. A checkpoint holds both as they are between epochs, so that a run
+    that is `resumed` begins with them exchanged.
+    """
+
+    def __init__(self, *, resumed: bool):
+        super().__init__(swap_on_epoch=True)
+        self._ema_weights_in_model = resumed
+
+
 class Record(keras.callbacks.Callback):
     """Each epoch's line, weights and checkpoint in the run folder, and the line on the screen.
 

@@ -19,7 +19,7 @@ from ..models.saving import describe, load_weights
 from ..pictures import learning_curves
 from ..prediction.predictor import Predictor
 from ..settings import Settings
-from .callbacks import Bar, EarlyStopping, Phase, Record, StopAtNaN
+from .callbacks import Bar, EarlyStopping, KeepAverage, Phase, Record, StopAtNaN
 from .checkpoint import Checkpoint, restore
 from .compute import Devices, multiplies_bfloat16
 from .interrupt import ControlC
@@ -146,7 +146,7 @@ class _Fit:
         first_epoch = interrupted.state["epochs_done"] if interrupted else phase.first_epoch
         with plan.where.scope():
             model.get_layer("backbone").trainable = phase.trainable_backbone
-            _compile(model, settings, keras.optimizers.Adam(_learning_rate(settings, phase, steps)), plan.where)
+            _compile(model, settings, _optimizer(settings, phase, steps), plan.where)
             model.optimizer.build(model.trainable_variables)  # TensorFlow traces a step that creates variables twice
             if interrupted:
                 restore(model.optimizer.variables, interrupted.arrays["optimizer"])
@@ -202,6 +202,8 @@ class _Fit:
             samples_per_epoch=settings.samples_per_epoch,
         )
         watching = [Bar(bar, phase.batch_size), StopAtNaN(plan.run, batch_of)]
+        if settings.weight_averaging:
+            watching.append(KeepAverage(resumed=bool(interrupted)))
         early_stopping = None
         if settings.early_stopping:
             monitor = "val_probabilities_miou" if settings.aux_branch else "val_miou"
@@ -234,10 +236,12 @@ def _for_both_outputs(images, labels):
     return images, {"probabilities": labels, "auxiliary": labels}
 
 
-def _learning_rate(settings: Settings, phase: Phase, steps: int):
+def _optimizer(settings: Settings, phase: Phase, steps: int) -> keras.optimizers.Optimizer:
+    rate = phase.learning_rate
     if settings.learning_rate_schedule == "cosine":
-        return keras.optimizers.schedules.CosineDecay(phase.learning_rate, steps * phase.epochs)
-    return phase.learning_rate
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps * phase.epochs)
+    averaged = settings.weight_averaging > 0
+    return keras.optimizers.Adam(rate, use_ema=averaged, ema_momentum=settings.weight_averaging if averaged else 0.99)
 
 
 def estimated_seconds(model, settings: Settings, train_samples, val_samples, epochs_done: int = 0) -> float:

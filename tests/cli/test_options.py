@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -11,6 +12,7 @@ from PIL import Image
 
 from keras_landslide.cli import main
 from keras_landslide.models import Description, build_model, save_weights
+from keras_landslide.models.saving import describe
 from tests.prediction.test_prediction import ByRule, red_above_on_the_left, red_around
 from tests.test_evaluation import counted
 
@@ -115,3 +117,46 @@ def test_predict_writes_what_the_network_answers(
         assert (line["image"], line["landslide_pixels"]) == (str(image), str(found.sum()))
         shares.append(found.mean())
     assert f"3 images, {100 * np.mean(shares):.1f} % of the pixels marked as landslide" in capsys.readouterr().out
+
+
+def test_a_threshold_that_is_given_decides_instead_of_that_of_the_weights(
+    random_weights, two_colours, answers, tmp_path, capsys
+):
+    """Red is 250 or 10 of 255: as a probability 0.98 or 0.04."""
+    answers(lambda batch: batch[..., 0] / 255)
+    weights = tmp_path / "told.weights.h5"
+    shutil.copy(random_weights, weights)
+    describe(weights, threshold=0.99)
+    images = two_colours / "landslide" / "image"
+    marked = {}
+    for name, more in {"weights": (), "half": ("--threshold", "0.5"), "low": ("--threshold", "0.01")}.items():
+        scores = evaluated(weights, two_colours, tmp_path, *more)
+        (tn, fp), (fn, tp) = scores["confusion"]
+        marked[name] = (fp + tp) / (tn + fp + fn + tp)
+        said = capsys.readouterr().out
+        assert ("probability is above" in said) == (name != "half")
+        assert scores["threshold"] == {"weights": 0.99, "half": 0.5, "low": 0.01}[name]
+        arguments = ["predict", "--weights", weights, images, "--out", tmp_path / name, *more]
+        assert main([str(argument) for argument in arguments]) == 0
+        masks = [pixels(mask) for mask in (tmp_path / name / "masks").iterdir()]
+        found = np.mean([mask == 255 for mask in masks])
+        reds = np.mean([pixels(image)[..., 0] == 250 for image in images.iterdir()])
+        assert found == {"weights": 0, "half": reds, "low": 1}[name]
+        assert (marked[name] == 0, marked[name] == 1) == (name == "weights", name == "low")
+
+
+@pytest.mark.parametrize("threshold", ["0", "1", "1.5", "-0.1", "high"])
+def test_a_threshold_that_is_no_probability_is_refused(threshold, fails):
+    assert "threshold" in fails("predict", "photo.png", "--threshold", threshold)
+
+
+def test_weights_on_terms_say_so_last(random_weights, two_colours, answers, tmp_path, capsys):
+    answers(bright)
+    weights = tmp_path / "told.weights.h5"
+    shutil.copy(random_weights, weights)
+    image = next((two_colours / "landslide" / "image").iterdir())
+    for number, licence in enumerate(("", "For research only.")):
+        describe(weights, licence=licence)
+        assert main(["predict", "--weights", str(weights), str(image), "--out", str(tmp_path / str(number))]) == 0
+        last = capsys.readouterr().out.rstrip("\n").split("\n")[-1]
+        assert (last == licence) if licence else last.endswith(str(tmp_path / "0"))

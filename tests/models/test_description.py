@@ -11,6 +11,7 @@ import pytest
 from keras_landslide.errors import LandslideError
 from keras_landslide.models import load_model
 from keras_landslide.models.description import Bands, Data, Description, Scale, Start, parsed
+from keras_landslide.models.saving import halve, read_weights, save_weights
 
 DATA = Data("paper510", ("a", "b"), fold="1/5", labels="completed", groups=("a",), negatives=("n",))
 FULL = Description(
@@ -26,6 +27,7 @@ FULL = Description(
     settings={"seed": 3, "focal": 0.5},
     data=DATA,
     scores={"epoch": 7, "val_miou": 0.8},
+    licence="For research only.",
 )
 # As format 1 was written; nothing that is not in a file of that time.
 FORMAT_1 = {
@@ -180,3 +182,29 @@ def test_a_model_hands_on_what_its_file_says(tiny_run):
             **{name: tuple(written["data"][name]) for name in ("trained_on", "groups", "negatives")},
         },
     }
+
+
+def test_halved_weights_are_half_as_large_and_the_same_to_11_bits(tmp_path, images, difference):
+    """Biases and statistics to the bit, also where 16 bits would overflow; Keras itself reads the file."""
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(64, 3, name="first")])
+    model.add(keras.layers.BatchNormalization(name="normalisation"))
+    model.add(keras.layers.Conv2D(96, 3, name="second"))
+    model.get_layer("normalisation").moving_variance.assign(np.geomspace(1e-9, 1e9, 64))
+    whole, half = tmp_path / "whole.weights.h5", tmp_path / "half.weights.h5"
+    save_weights(model, whole, FULL)
+    halve(whole, half)
+    before, after = read_weights(whole), read_weights(half)
+    assert after.description == FULL and before.layers.keys() == after.layers.keys()
+    for name, arrays in before.layers.items():
+        for array, halved in zip(arrays, after.layers[name], strict=True):
+            if array.ndim == 1:
+                np.testing.assert_array_equal(halved, array)
+            else:
+                assert halved.dtype == np.float16
+                np.testing.assert_allclose(halved, array, rtol=2**-11, atol=1e-7)
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    image = images(8, 8) / 255
+    wanted = model(image).numpy()
+    model.get_layer("second").set_weights([np.zeros((3, 3, 64, 96)), np.zeros(96)])
+    model.load_weights(half)
+    assert difference(model(image), wanted) < 1e-3

@@ -74,6 +74,7 @@ OTHERS = dataclasses.replace(
     sampling="native",
     zoom=1.5,
     image_gsd=0.6,
+    weight_averaging=0.9,
     eager=True,
 )
 FALLING = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]
@@ -350,6 +351,10 @@ TABLE = {
     "focal": (loss, LOSSES),
     "dice": (loss, LOSSES),
     "class_weights": (loss, LOSSES),
+    "weight_averaging": (
+        lambda seen: [fit.model.optimizer.ema_momentum if fit.model.optimizer.use_ema else 0 for fit in seen.fits],
+        {"base": [0, 0], "others": [0.9, 0.9]},
+    ),
     # the scores fall from the first epoch on
     "early_stopping": (lambda seen: [len(fit.weights_after) for fit in seen.fits], {"base": [1, 2], "others": [1, 3]}),
     "patience": (lambda seen: [len(fit.weights_after) for fit in seen.fits], {"base": [1, 2], "changed": [2, 3]}),

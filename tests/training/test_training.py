@@ -116,6 +116,45 @@ def test_frozen_means_that_nothing_of_the_backbone_moves(split, tmp_path):
         assert same == (name != "head")
 
 
+def test_averaged_weights_are_those_of_all_steps_and_what_is_kept(split, tmp_path, monkeypatch):
+    """The oracle: the average in NumPy, over the weights as they are after every step."""
+    settings = dataclasses.replace(SETTINGS, unfrozen_epochs=0, frozen_epochs=2, weight_averaging=0.8)
+    steps, validated, usual = [], [], callbacks.StopAtNaN.on_train_batch_end
+
+    def watched(self, batch, logs=None):
+        usual(self, batch, logs)
+        steps.append([np.array(weight) for weight in self.model.trainable_weights])
+
+    monkeypatch.setattr(callbacks.StopAtNaN, "on_train_batch_end", watched)
+    monkeypatch.setattr(
+        callbacks.StopAtNaN,
+        "on_test_batch_begin",
+        lambda self, batch, logs=None: validated.append([np.array(weight) for weight in self.model.trainable_weights]),
+    )
+    train(settings, split, tmp_path / "run")
+    average = steps[0]
+    for weights in steps[1:]:
+        average = [0.8 * before + 0.2 * now for before, now in zip(average, weights, strict=True)]
+    last = read_layers(tmp_path / "run" / "last" / "last.weights.h5")["head"]
+    for found, seen, wanted, trained in zip(last, validated[-1], average, steps[-1], strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(seen, wanted, rtol=1e-4, atol=1e-6)
+        assert np.abs(wanted - trained).max() > 1e-4
+
+
+@pytest.mark.parametrize("epoch", [4, pytest.param(2, marks=pytest.mark.slow)])
+def test_an_interrupted_run_goes_on_with_its_average(split, tmp_path, monkeypatch, epoch):
+    settings = dataclasses.replace(SETTINGS, weight_averaging=0.8)
+    train(settings, split, tmp_path / "whole")
+    interrupt_at(monkeypatch, epoch, 1)
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, split, tmp_path / "stopped")
+    train(settings, split, tmp_path / "stopped", resume=True)
+    assert history(tmp_path / "stopped") == history(tmp_path / "whole")
+    for name in ("best.weights.h5", "last/last.weights.h5"):
+        assert_equal_weights(tmp_path / "stopped" / name, tmp_path / "whole" / name)
+
+
 def test_precision_is_that_of_the_arithmetic_alone(monkeypatch):
     model, _ = plan.new_model(dataclasses.replace(SETTINGS, precision="mixed_bfloat16"), None)
     head = model.get_layer("head")

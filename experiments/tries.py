@@ -1,0 +1,88 @@
+"""What a good practitioner would try first, each against the preset as it is, on validation alone.
+
+Every try is the `cpu` preset on PSPNet (MobileNetV2) with one thing changed (`TRIES`). It is trained on the same images
+with the same seeds and scored on the validation part, at native size, by the more probable class. The test part is not
+touched. Writes results/tries.json (cost and scores stand there) and the runs in runs/tries/. What stands in that file is
+not trained again, so that tries are added one by one.
+
+    python experiments/tries.py --data ../shared/bijie --try shorter averaged
+    python experiments/tries.py --quick --try averaged --out runs/quick --results runs/quick
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from keras_landslide.data.dataset import load_split
+from keras_landslide.data.splits import Split
+from keras_landslide.errors import exit_code, unknown_name
+from keras_landslide.files.atomic import read_json
+from keras_landslide.results.paired import Pair
+from keras_landslide.results.reproduce import QUICK, came_about, few, options_parser, parsed, trained, write_result
+from keras_landslide.scores import landslide_iou
+from keras_landslide.settings import ALL, preset
+
+REFERENCE = "preset"
+PAIR = Pair((REFERENCE, "try"), (REFERENCE, "try"))
+TRIES: dict[str, dict] = {
+    REFERENCE: {},
+    "shorter": {"unfrozen_epochs": 27},
+    "averaged": {"weight_averaging": 0.995},
+    "strong": {"augmentation": "strong"},
+    "negatives": {"negatives": ALL},
+    "native": {"sampling": "native", "zoom": 1.0},
+    "native_1.5": {"sampling": "native", "zoom": 1.5},
+    "native_2": {"sampling": "native", "zoom": 2.0},
+}
+
+
+def main(arguments=None) -> None:
+    parser = options_parser("tries", __doc__)
+    parser.add_argument("--try", dest="names", nargs="+", default=list(TRIES), help="default: all of them")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="default: 0")
+    options = parsed(parser, arguments)
+    sys.exit(exit_code(lambda: run(options)))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train what is asked for and not there yet, write after each, and print all."""
+    for name in options.names:
+        if name not in TRIES:
+            raise unknown_name("--try", name, TRIES)
+    path = Path(options.results) / "tries.json"
+    found = read_json(path)["tries"] if path.exists() else {}
+    split = load_split(options.data, options.split, negatives=True)
+    split = few(split) if options.quick else split
+    for name in dict.fromkeys([REFERENCE, *options.names]):
+        for seed in map(str, options.seeds):
+            if seed not in found.setdefault(name, {}):
+                found[name][seed] = validated(name, int(seed), split, options)
+                write_result(options, "tries", {"compared": compared(found), "tries": found})
+    print("\n".join(PAIR.table(compared(found), "landslide IoU, validation")))
+
+
+def validated(name: str, seed: int, split: Split, options: argparse.Namespace) -> dict:
+    """One training's validation scores, with all that is needed to judge and repeat it."""
+    settings = preset(options.preset, seed=seed, **{**TRIES[name], **(QUICK if options.quick else {})})
+    run = trained(settings, split, Path(options.out) / f"{name}_{seed}")
+    scores = read_json(run.scores)
+    return {
+        **{key: scores[key] for key in ("images", "miou", "landslide", "groups", "per_image", "threshold")},
+        **came_about(run.history),
+        "settings": run.description.settings,
+    }
+
+
+def compared(found: dict[str, dict]) -> dict[str, dict]:
+    """Each try against the reference of the same seed by landslide IoU (`Pair.line`), name and seed to line."""
+    lines = {}
+    for name, seeds in found.items():
+        for seed in seeds.keys() & found[REFERENCE].keys() if name != REFERENCE else ():
+            one, other = found[REFERENCE][seed], seeds[seed]
+            line = PAIR.line(one["per_image"], other["per_image"], one["groups"], landslide_iou)
+            lines[f"{name}, seed {seed}"] = line
+    return dict(sorted(lines.items()))
+
+
+if __name__ == "__main__":
+    main()

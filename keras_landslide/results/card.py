@@ -1,0 +1,53 @@
+"""The card of weights that travel with the package: what they are for, what they score, on which terms."""
+
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from ..scores import interval, landslide_iou
+
+LICENCE = (
+    "These weights are for research use only, on the terms of the Bijie landslide data set that they were trained on; "
+    "the MIT licence of the code does not cover them."
+)
+LABELS = {"original": "as published", "completed": "completed with what overlapping images show"}
+
+
+def card(content: dict, weights: Path, **told) -> str:
+    """The Markdown text of the card, from the weights' result (the keys of `results/<row>.json`) and their file.
+
+    Scores are those of the weights' decision threshold. `told` are the places of `card_template.md` that the result
+    does not know: `command`, `result`, `trained_on` and `trained_on_negatives`.
+    """
+    settings, machine = content["settings"], content["machine"]
+    decided = {**content, **content.get("at_threshold", {})}
+    labellings = [decided, *([decided["completed"]] if "completed" in decided else [])]
+    return Template(resources.files(__package__).joinpath("card_template.md").read_text(encoding="utf-8")).substitute(
+        name=weights.name.split(".")[0],
+        licence=LICENCE,
+        **{name: settings[name] for name in ("architecture", "backbone", "image_size", "augmentation", "sampling")},
+        **{name: content[name] for name in ("images", "split", "seed", "date")},
+        negatives=decided["negatives"]["images"],
+        scores="\n".join(map(_scores_line, labellings)),
+        false_alarms=f"{100 * decided['negatives']['false_alarms']:.0f}",
+        marked_area=f"{100 * decided['negatives']['marked_area']:.2f}",
+        threshold=f"{decided['threshold']:g}",
+        start=content["start"]["weights"],
+        epochs=len(content["history"]),
+        minutes=f"{content['minutes']:.0f}",
+        cores=machine["cores"],
+        processor=machine["processor"],
+        file=weights.name,
+        megabytes=f"{weights.stat().st_size / 1e6:.1f}",
+        sha256=content["weights"]["sha256"],
+        **told,
+    )
+
+
+def _scores_line(scores: dict) -> str:
+    low, high = interval(scores["per_image"], scores["groups"], landslide_iou)
+    found = scores["landslide"]
+    return (
+        f"| {LABELS[scores['labels']]} | {100 * found['iou']:.1f} ({100 * low:.1f}–{100 * high:.1f}) | "
+        f"{100 * found['precision']:.1f} | {100 * found['recall']:.1f} | {100 * scores['miou']:.1f} |"
+    )
