@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,13 @@ import numpy as np
 from .console import Track, untracked
 from .data.classes import CLASS_NAMES
 from .data.sample import Sample
-from .prediction.predictor import Predictor, warn_of_shrinking
+from .prediction.predictor import Predictor, decided, warn_of_shrinking
 from .scores import class_scores, confusion_matrix, mean_scores
 
 if TYPE_CHECKING:
     from .models.description import Description
 
+Keep = Callable[[str, np.ndarray], object]  # takes an image's name and its probabilities, (H, W, classes) float32
 FALSE_ALARM = 0.01  # an image without landslide counts as a false alarm when more than this share of it is marked
 
 
@@ -120,27 +121,72 @@ def evaluate_labellings(
     `labellings` has the same images in the same order under the name of each kind of labels; the evaluations come in
     the order of the names.
     """
+    (evaluations,) = evaluate_thresholds(
+        predictor, labellings, [predictor.threshold], split=split, subset=subset, track=track
+    )
+    return evaluations
+
+
+def evaluate_thresholds(
+    predictor: Predictor,
+    labellings: dict[str, Sequence[Sample]],
+    thresholds: Sequence[float],
+    *,
+    split: str,
+    subset: str,
+    track: Track = untracked,
+    keep: Keep | None = None,
+) -> list[list[Evaluation]]:
+    """As `evaluate_labellings` for each of `thresholds`, one prediction of each image for all of them.
+
+    `keep` gets that prediction.
+    """
     groups = {sample.name: sample.group for sample in next(iter(labellings.values()))}
     names = predictor.class_names
     sizes: list[tuple[int, int]] = []
-    evaluations = [Evaluation({}, groups, split, subset, labels, names) for labels in labellings]
+    evaluations = [[Evaluation({}, groups, split, subset, labels, names) for labels in labellings] for _ in thresholds]
     for labelled in track(list(zip(*labellings.values(), strict=True))):
         read = [sample.read() for sample in labelled]
-        found = predictor.classes(read[0][0])
-        for evaluation, (_, truth) in zip(evaluations, read, strict=True):
-            evaluation.per_image[labelled[0].name] = confusion_matrix(truth, found, len(names))
-        sizes.append(found.shape)
+        probabilities = _predicted(predictor, labelled[0], read[0][0], keep)
+        for threshold, of_labels in zip(thresholds, evaluations, strict=True):
+            found = decided(probabilities, threshold)
+            for evaluation, (_, truth) in zip(of_labels, read, strict=True):
+                evaluation.per_image[labelled[0].name] = confusion_matrix(truth, found, len(names))
+        sizes.append(probabilities.shape[:2])
     warn_of_shrinking(predictor, sizes)
     return evaluations
 
 
 def false_alarms(predictor: Predictor, negatives: Sequence[Sample], *, track: Track = untracked) -> FalseAlarms:
     """Count what `predictor` marks in images without landslide."""
-    per_image = {}
+    (alarms,) = false_alarms_at(predictor, negatives, [predictor.threshold], track=track)
+    return alarms
+
+
+def false_alarms_at(
+    predictor: Predictor,
+    negatives: Sequence[Sample],
+    thresholds: Sequence[float],
+    *,
+    track: Track = untracked,
+    keep: Keep | None = None,
+) -> list[FalseAlarms]:
+    """As `false_alarms` for each of `thresholds`, one prediction of each image for all of them; `keep` gets it."""
+    groups = {sample.name: sample.group for sample in negatives}
+    alarms = [FalseAlarms({}, groups) for _ in thresholds]
     for sample in track(negatives):
-        found = predictor.classes(sample.read()[0])
-        per_image[sample.name] = (int((found == 1).sum()), found.size)
-    return FalseAlarms(per_image, {sample.name: sample.group for sample in negatives})
+        probabilities = _predicted(predictor, sample, sample.read()[0], keep)
+        for threshold, counted in zip(thresholds, alarms, strict=True):
+            found = decided(probabilities, threshold)
+            counted.per_image[sample.name] = (int((found == 1).sum()), found.size)
+    return alarms
+
+
+def _predicted(predictor: Predictor, sample: Sample, image: np.ndarray, keep: Keep | None) -> np.ndarray:
+    probabilities = predictor(image)
+    if keep:
+        keep(sample.name, probabilities)
+    return probabilities
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """From data to a file in `results/`: what the scripts in `experiments/` share, and a row of Table 5."""
 
 import argparse
+import contextlib
 import dataclasses
 import datetime
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -12,17 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..console import bar, load_tensorflow
-from ..data.dataset import load_split
+from ..data.classes import MOST_PROBABLE
+from ..data.dataset import labelled, load_split
 from ..data.sample import Sample
 from ..data.splits import Split
 from ..errors import LandslideError, exit_code
-from ..evaluation import evaluate_labellings
-from ..files.atomic import read_json, write_json
+from ..evaluation import FalseAlarms, Keep, evaluate_thresholds, false_alarms_at
+from ..files.atomic import folder_written_beside, read_json, write_json
 from ..paper import Row
 from ..paper import row as row_named
 from ..prediction.predictor import Predictor
 from ..settings import Settings, preset
 from .report import report_lines
+from .result import map_folder, result_name, write_probability
 
 if TYPE_CHECKING:
     from ..training.runs import Run
@@ -39,14 +43,17 @@ QUICK = {
 # Two trainings with the backbone frozen: compiling the gradient of all of it would take longer than everything else.
 QUICK_PAIR = {**QUICK, "frozen_epochs": 4, "unfrozen_epochs": 0, "samples_per_epoch": 16}
 QUICK_SAMPLES = 8
+# What a result repeats of a run's scores.json; a file that does not know one of them lacks it.
+VALIDATION = ("images", "miou", "landslide", "background", "confusion", "at_threshold")
 
 
 def main(row: str, description: str, arguments=None) -> None:
     """Train the row called `row`, score its test part once, write `results/<row>.json`, and end the program.
 
-    A run that was stopped goes on; a
-    finished one is scored without training again. `--quick` shows on a few images that the way is open, and
-    wants an `--out` and a `--results` of its own. Exit codes are those of the command line.
+    Further seeds are written to `<row>_seed<k>.json`; the probability maps of the test part stand beside them (see
+    `result.map_folder`). A run that was stopped goes on; a finished one is scored without training again. `--quick`
+    shows on a few images that the way is open, and wants an `--out` and a `--results` of its own. Exit codes are those
+    of the command line.
     """
     options = parsed(options_parser(row, description), arguments)
     sys.exit(exit_code(lambda: _reproduce(row_named(row), options)))
@@ -58,7 +65,8 @@ def options_parser(name: str, description: str, *, split: str = "paper510") -> a
     parser.add_argument("--data", default="../shared/bijie", help="the Bijie folder; default: %(default)s")
     parser.add_argument("--split", default=split, help="default: %(default)s")
     parser.add_argument("--preset", default="cpu", help="default: %(default)s")
-    parser.add_argument("--out", default=f"runs/{name}", help="the run folder; default: %(default)s")
+    text = "the run folder; default: %(default)s, and %(default)s_seedK for a seed other than 0"
+    parser.add_argument("--out", default=f"runs/{name}", help=text)
     parser.add_argument("--results", default="results", help="folder of the results file; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="a few images, a few epochs, 64 px")
@@ -70,6 +78,8 @@ def parsed(parser: argparse.ArgumentParser, arguments=None) -> argparse.Namespac
     options = parser.parse_args(arguments)
     if options.quick and any(getattr(options, name) == parser.get_default(name) for name in ("out", "results")):
         parser.error("--quick wants its own --out and --results, so that it replaces no real result")
+    if options.out == parser.get_default("out"):
+        options.out = result_name(options.out, options.seed)
     return options
 
 
@@ -101,10 +111,15 @@ def paired_settings(options: argparse.Namespace) -> Settings:
 def _reproduce(row: Row, options: argparse.Namespace) -> None:
     overrides = {"architecture": row.architecture, "backbone": row.backbone, "seed": options.seed}
     settings = preset(options.preset, **overrides, **(QUICK if options.quick else {}))
-    split = load_split(options.data, options.split, seed=options.seed)
-    content = trained_result(settings, few(split) if options.quick else split, Path(options.out))
+    split = load_split(options.data, options.split, seed=options.seed, negatives=True)
+    split = few(split) if options.quick else split
+    tested = dataclasses.replace(split, subsets={"test": split.subset("test")})
+    completed = labelled(tested, "completed")
+    trained(settings, split, Path(options.out))
+    maps = map_folder(options.results, row.name, options.seed)
+    content = result(Path(options.out), tested, completed, maps=maps)
     print("\n".join(report_lines(content, row)))
-    write_result(options, row.name, content)
+    write_result(options, result_name(row.name, options.seed), content)
 
 
 def write_result(options: argparse.Namespace, name: str, content: dict) -> None:
@@ -142,10 +157,13 @@ def trained(settings: Settings, split: Split, run_folder: Path | str, *, overwri
     return train(planned(settings, split, run_folder, overwrite=overwrite, resume=not overwrite), report=print)
 
 
-def result(run_folder: Path, split: Split, *other_labels: Split) -> dict:
+def result(run_folder: Path, split: Split, *other_labels: Split, maps: Path | None = None) -> dict:
     """What `results/<row>.json` holds: the test scores and all that is needed to judge and repeat them.
 
-    The scores on `other_labels`, splits with the same test images, stand under the name of their labels.
+    The scores are those of the most probable class. Those on `other_labels`, splits with the same test images, stand
+    under the name of their labels; what is marked in the split's negatives, if it has any, under `negatives`; all of
+    it with the threshold of the weights, where they have one, under `at_threshold`. Every image is predicted once.
+    `maps` is the folder for the probability maps of all of these images; one that is there is replaced.
     """
     load_tensorflow()
     from ..models.loading import rebuilt
@@ -153,33 +171,76 @@ def result(run_folder: Path, split: Split, *other_labels: Split) -> dict:
     from ..training.runs import read_history
 
     weights = read_weights(run_folder / "best.weights.h5")
-    settings = weights.description.settings
+    settings, start = weights.description.settings, weights.description.start
     predictor = Predictor.of(rebuilt(weights))
     validation = read_json(run_folder / "scores.json")
-    scores, *others = evaluate_labellings(
-        predictor,
-        {labelled.labels: labelled.subset("test") for labelled in (split, *other_labels)},
-        split=split.title,
-        subset="test",
-        track=bar("scoring the test part"),
-    )
     history = read_history(run_folder)
+    with folder_written_beside(maps, replace=True) if maps else contextlib.nullcontext() as beside:
+        faithful, *with_threshold = _decisions(predictor, (split, *other_labels), beside and _written_to(beside))
     return {
-        **scores.to_json(),
-        **{other.labels: other.to_json() for other in others},
+        **faithful,
+        **({"at_threshold": with_threshold[0]} if with_threshold else {}),
         "weights": weights.stamp(),
-        **predictor.to_json(),
+        **dataclasses.replace(predictor, threshold=MOST_PROBABLE).to_json(),
+        "start": start and {"weights": start.weights, "random_layers": start.random_layers},
         "settings": settings,
         "seed": settings["seed"],
         "machine": machine(),
         "versions": {
             name: metadata.version(name) for name in ("tensorflow", "keras", "numpy", "opencv-python-headless")
         },
+        "commit": commit(),
         "date": datetime.date.today().isoformat(),
         "minutes": round(sum(line["seconds"] for line in history) / 60, 1),
-        "validation": {key: validation[key] for key in ("images", "miou", "landslide", "background", "confusion")},
+        "validation": {key: validation[key] for key in VALIDATION if key in validation},
         "history": history,
     }
+
+
+def _written_to(maps: Path) -> Keep:
+    """What writes the probability of landslide of an image to the folder `maps`."""
+    return lambda name, probabilities: write_probability(maps / f"{name}.png", probabilities[..., 1])
+
+
+def _decisions(predictor: Predictor, splits: Sequence[Split], keep: Keep | None) -> list[dict]:
+    """The scores of the test part by the most probable class and, where the weights have one, by their threshold."""
+    thresholds = [MOST_PROBABLE]
+    if predictor.threshold != MOST_PROBABLE:
+        thresholds.append(predictor.threshold)
+    labellings = {split.labels: split.subset("test") for split in splits}
+    track = bar("scoring the test part")
+    evaluations = evaluate_thresholds(
+        predictor, labellings, thresholds, split=splits[0].title, subset="test", track=track, keep=keep
+    )
+    negatives = splits[0].negatives["test"]
+    track = bar("looking for false alarms")
+    alarms = false_alarms_at(predictor, negatives, thresholds, track=track, keep=keep)
+    return [
+        {
+            "threshold": threshold,
+            **scores.to_json(),
+            **{other.labels: other.to_json() for other in others},
+            **({"negatives": _with_counts(found)} if negatives else {}),
+        }
+        for threshold, (scores, *others), found in zip(thresholds, evaluations, alarms, strict=True)
+    ]
+
+
+def _with_counts(found: FalseAlarms) -> dict:
+    """The block `negatives` of `evaluate --json`, and what was marked in each image."""
+    return {**found.to_json(), "groups": found.groups, "per_image": found.per_image}
+
+
+def commit() -> str | None:
+    """The git commit of this package, with `-dirty` where its files differ; `None` where it is no checkout."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
+        return None
+    command = ["git", "describe", "--always", "--exclude=*", "--abbrev=40", "--dirty"]
+    try:
+        return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):  # no git here, or the folder is another user's
+        return None
 
 
 def machine() -> dict:

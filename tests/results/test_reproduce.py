@@ -1,0 +1,122 @@
+"""A row from data to `results/`, with a small network in its place: what the file and the maps say of each image."""
+
+import dataclasses
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from keras_landslide.prediction.predictor import Predictor
+from keras_landslide.results import reproduce
+from keras_landslide.results.result import read_result
+from keras_landslide.training import plan
+from tests.conftest import ROOT
+from tests.small import small_network
+
+
+@pytest.fixture(scope="module")
+def reproduced(scenes, tmp_path_factory):
+    """A function that runs a row with --quick and a threshold in its weights: its result, and images predicted.
+
+    All of `scenes` is quick to train on, so that nothing is left out.
+    """
+
+    def run(threshold: float, seed: int):
+        folder = tmp_path_factory.mktemp("reproduced")
+        predicted = []
+
+        def of(model, **how):
+            predictor = Predictor.of(model, **how)
+
+            def counted(batch):
+                predicted.append(batch)
+                return predictor.run(batch)
+
+            return dataclasses.replace(predictor, run=counted, threshold=threshold)
+
+        given = ["--quick", "--data", scenes, "--split", "auto", "--seed", seed]
+        given += ["--out", folder / "run", "--results", folder / "results"]
+        with pytest.MonkeyPatch.context() as patch, small_network(), pytest.raises(SystemExit) as stop:
+            patch.setattr(plan, "initialise_backbone", lambda network, name, weights: [])
+            patch.setattr(reproduce, "Predictor", SimpleNamespace(of=of))
+            reproduce.main("pspnet_mobilenet_v2", "", [str(argument) for argument in given])
+        assert stop.value.code == 0
+        (path,) = (folder / "results").glob("*.json")
+        return read_result(path), len(predicted)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def at_07(reproduced):
+    return reproduced(0.7, seed=1)
+
+
+def counted(truth: np.ndarray, marked: np.ndarray) -> tuple:
+    """[[TN, FP], [FN, TP]] in plain NumPy."""
+    return tuple(tuple(int(((truth == row) & (marked == column)).sum()) for column in (0, 1)) for row in (0, 1))
+
+
+def test_the_maps_and_the_masks_give_the_counts_of_both_thresholds(at_07, scenes):
+    """Of probabilities p, round(255 p) is above 127 where p is above 0.5, and above 178 where it is above 0.7."""
+    result, _ = at_07
+    assert [decision.threshold for decision in result.decisions] == [0.5, 0.7]
+    for name in result.per_image:
+        stored = cv2.imread(str(result.maps / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        truth = cv2.imread(str(scenes / "landslide" / "mask" / f"{name}.png"), cv2.IMREAD_UNCHANGED) > 0
+        assert result.per_image[name] == counted(truth, stored > 127)
+        assert result.at_threshold.per_image[name] == counted(truth, stored > 178)
+    assert result.per_image != result.at_threshold.per_image
+    assert result.completed.labels == result.at_threshold.completed.labels == "completed"
+    assert result.completed.per_image == result.per_image  # no scene shows another's ground
+
+
+def test_the_negatives_are_counted_by_image_and_have_maps(at_07):
+    result, _ = at_07
+    for decision, least in zip(result.decisions, (128, 179), strict=True):
+        counts = decision.negatives.per_image
+        assert decision.negatives.images == len(counts) > 0
+        for name, (marked, pixels) in counts.items():
+            stored = cv2.imread(str(result.maps / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+            assert (marked, pixels) == ((stored >= least).sum(), stored.size)
+        marked, pixels = np.array(list(counts.values())).T
+        assert decision.negatives.false_alarms == np.mean(marked > 0.01 * pixels)
+        assert decision.negatives.marked_area == pytest.approx(marked.sum() / pixels.sum())
+
+
+def test_every_image_is_predicted_once(at_07):
+    result, predictions = at_07
+    names = {*result.per_image, *result.negatives.per_image}
+    assert predictions == len(names)
+    assert {path.stem for path in result.maps.iterdir()} == names
+
+
+def test_a_further_seed_has_files_of_its_own(at_07):
+    result, _ = at_07
+    assert result.path.name == "pspnet_mobilenet_v2_seed1.json" and result.settings["seed"] == 1
+    assert result.maps.name == "pspnet_mobilenet_v2_seed1"
+    assert result.start["weights"] == "imagenet" and "head" in result.start["random_layers"]
+    described = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    assert result.commit.removesuffix("-dirty") == described if (ROOT / ".git").exists() else result.commit is None
+
+
+def test_weights_without_a_threshold_have_no_second_score(reproduced):
+    result, _ = reproduced(0.5, seed=0)
+    assert result.at_threshold is None and result.path.name == "pspnet_mobilenet_v2.json"
+
+
+def test_a_package_that_is_no_checkout_has_no_commit(monkeypatch, tmp_path):
+    monkeypatch.setattr(reproduce, "__file__", str(tmp_path / "site" / "keras_landslide" / "results" / "reproduce.py"))
+    assert reproduce.commit() is None
+    (tmp_path / "site" / ".git").mkdir(parents=True)  # of nothing: git cannot say
+    assert reproduce.commit() is None
+
+
+def test_a_further_seed_has_a_run_folder_of_its_own():
+    parser = reproduce.options_parser("row", "")
+    assert reproduce.parsed(parser, ["--seed", "2"]).out == "runs/row_seed2"
+    assert reproduce.parsed(parser, []).out == "runs/row"
+    assert Path(reproduce.parsed(parser, ["--seed", "2", "--out", "mine"]).out) == Path("mine")
