@@ -13,15 +13,13 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from keras_landslide.results.result import map_folder
-
 from keras_landslide.data.dataset import labelled, load_split
 from keras_landslide.errors import exit_code
 from keras_landslide.files.atomic import write_text
-from keras_landslide.models.saving import halve
 from keras_landslide.results.card import LICENCE, card
 from keras_landslide.results.report import report_lines
 from keras_landslide.results.reproduce import QUICK, few, options_parser, parsed, result, trained, write_result
+from keras_landslide.results.result import map_folder
 from keras_landslide.settings import ALL, SHIPPED_WEIGHTS, preset
 
 SETTINGS = {"negatives": ALL, "augmentation": "strong"}
@@ -40,16 +38,18 @@ def main(arguments=None) -> None:
 
 def ship(options: argparse.Namespace) -> None:
     """Train, halve the weights and give them their terms, score that file, write its card."""
-    given = {"sampling": options.sampling, "zoom": options.zoom, "seed": options.seed}
-    settings = preset(options.preset, **SETTINGS, **given, **(QUICK if options.quick else {}))
+    given = {**SETTINGS, "sampling": options.sampling, "zoom": options.zoom, "seed": options.seed}
+    settings = preset(options.preset, **given | (QUICK if options.quick else {}))
     split = load_split(options.data, options.split, seed=options.seed, negatives=True)
     split = few(split) if options.quick else split
     run = trained(settings, split, Path(options.out) / options.name)
+    from keras_landslide.models.saving import halve  # after TensorFlow, which `trained` loads when all else is right
+
     file = Path(options.weights) / f"{options.name}.weights.h5"
     halve(run.best_weights, file, licence=LICENCE)
     tested = dataclasses.replace(split, subsets={"test": split.subset("test")})
     maps = map_folder(options.results, options.name, seed=0)
-    content = result(run.folder, tested, labelled(tested, "completed"), maps=maps, weights=file)
+    content = result(run.folder, tested, labelled(tested, "completed"), maps=maps, weights_file=file)
     print("\n".join(report_lines(content)))
     write_result(options, options.name, content)
     told = {

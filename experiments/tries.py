@@ -2,8 +2,8 @@
 
 Every try is the `cpu` preset on PSPNet (MobileNetV2) with one thing changed (`TRIES`). It is trained on the same images
 with the same seeds and scored on the validation part, at native size, by the more probable class. The test part is not
-touched. Writes results/tries.json (cost and scores stand there) and the runs in runs/tries/. What stands in that file is
-not trained again, so that tries are added one by one.
+touched. Writes results/tries.json (cost and scores stand there) and the runs in runs/tries/. What stands in that file
+is not trained again, so that tries are added one by one.
 
     python experiments/tries.py --data ../shared/bijie --try shorter averaged
     python experiments/tries.py --quick --try averaged --out runs/quick --results runs/quick

@@ -44,7 +44,7 @@ QUICK = {
 QUICK_PAIR = {**QUICK, "frozen_epochs": 4, "unfrozen_epochs": 0, "samples_per_epoch": 16}
 QUICK_SAMPLES = 8
 # What a result repeats of a run's scores.json; a file that does not know one of them lacks it.
-VALIDATION = ("images", "miou", "landslide", "background", "confusion", "at_threshold")
+VALIDATION = ("images", "miou", "landslide", "background", "confusion", "threshold")
 
 
 def main(row: str, description: str, arguments=None) -> None:
@@ -157,24 +157,26 @@ def trained(settings: Settings, split: Split, run_folder: Path | str, *, overwri
     return train(planned(settings, split, run_folder, overwrite=overwrite, resume=not overwrite), report=print)
 
 
-def result(run_folder: Path, split: Split, *other_labels: Split, maps: Path | None = None) -> dict:
+def result(
+    run_folder: Path, split: Split, *other_labels: Split, maps: Path | None = None, weights_file: Path | None = None
+) -> dict:
     """What `results/<row>.json` holds: the test scores and all that is needed to judge and repeat them.
 
     The scores are those of the most probable class. Those on `other_labels`, splits with the same test images, stand
     under the name of their labels; what is marked in the split's negatives, if it has any, under `negatives`; all of
     it with the threshold of the weights, where they have one, under `at_threshold`. Every image is predicted once.
-    `maps` is the folder for the probability maps of all of these images; one that is there is replaced.
+    `maps` is the folder for the probability maps of all of these images; one that is there is replaced. What is scored
+    are the run's best weights, or those made of them in `weights_file`.
     """
     load_tensorflow()
     from ..models.loading import rebuilt
     from ..models.saving import read_weights
     from ..training.runs import read_history
 
-    weights = read_weights(run_folder / "best.weights.h5")
+    weights = read_weights(weights_file or run_folder / "best.weights.h5")
     settings, start = weights.description.settings, weights.description.start
     predictor = Predictor.of(rebuilt(weights))
     validation = read_json(run_folder / "scores.json")
-    history = read_history(run_folder)
     with folder_written_beside(maps, replace=True) if maps else contextlib.nullcontext() as beside:
         faithful, *with_threshold = _decisions(predictor, (split, *other_labels), beside and _written_to(beside))
     return {
@@ -185,6 +187,14 @@ def result(run_folder: Path, split: Split, *other_labels: Split, maps: Path | No
         "start": start and {"weights": start.weights, "random_layers": start.random_layers},
         "settings": settings,
         "seed": settings["seed"],
+        **came_about(read_history(run_folder)),
+        "validation": {key: validation[key] for key in VALIDATION if key in validation},
+    }
+
+
+def came_about(history: list[dict]) -> dict:
+    """How a training with this history came about here: machine, versions, commit, date, minutes, history."""
+    return {
         "machine": machine(),
         "versions": {
             name: metadata.version(name) for name in ("tensorflow", "keras", "numpy", "opencv-python-headless")
@@ -192,7 +202,6 @@ def result(run_folder: Path, split: Split, *other_labels: Split, maps: Path | No
         "commit": commit(),
         "date": datetime.date.today().isoformat(),
         "minutes": round(sum(line["seconds"] for line in history) / 60, 1),
-        "validation": {key: validation[key] for key in VALIDATION if key in validation},
         "history": history,
     }
 

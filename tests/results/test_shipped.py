@@ -1,0 +1,82 @@
+"""The script that makes the shipped weights, the tries, and what is shipped."""
+
+import hashlib
+import json
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+
+from keras_landslide.data.layouts import find_samples
+from keras_landslide.models.saving import read_weights
+from keras_landslide.prediction.predictor import Predictor
+from keras_landslide.results.card import LICENCE
+from keras_landslide.scores import landslide_iou
+from tests.results.test_experiments import ROOT, loaded, same_numbers
+from tests.small import small_model
+
+SCRIPT = "shipped_pspnet_mobilenet_v2"
+
+
+@pytest.mark.slow
+def test_what_is_shipped_is_what_was_scored(quickly, bijie, tmp_path):
+    """Scored anew, with the file that ships, by Keras alone."""
+    code, content, said = quickly(SCRIPT, "--name", SCRIPT, "--weights", tmp_path / "weights")
+    assert code == 0, said
+    file = tmp_path / "weights" / f"{SCRIPT}.weights.h5"
+    weights = read_weights(file)
+    assert weights.description.licence == LICENCE
+    decided = content.get("at_threshold", content)
+    assert weights.description.threshold == decided["threshold"] == content["validation"]["threshold"]["chosen"]
+    assert {array.dtype for arrays in weights.layers.values() for array in arrays if array.ndim > 1} == {np.float16}
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert content["weights"]["sha256"] == digest and digest in file.with_name(f"{SCRIPT}.md").read_text()
+
+    model = small_model()
+    model.load_weights(file)
+    predictor = Predictor(model.predict_on_batch, 64)
+    images = {sample.name: sample for sample in find_samples(bijie)}
+    for name, confusion in decided["per_image"].items():
+        image, truth = images[name].read()
+        landslide = predictor(image)[..., 1]
+        marked = landslide > decided["threshold"]
+        assert confusion[1] == [np.sum((truth == 1) & ~marked), np.sum((truth == 1) & marked)]
+        kept = cv2.imread(str(tmp_path / "results" / "probabilities" / SCRIPT / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_allclose(kept, 255 * landslide, atol=0.51)
+    assert len(content["per_image"]) == 8 and decided["negatives"]["images"] > 0
+
+
+@pytest.mark.slow
+def test_tries_are_added_one_by_one_and_compared_with_the_preset(quickly, tmp_path):
+    code, content, said = quickly("tries", "--try", "averaged")
+    assert code == 0, said
+    assert set(content["tries"]) == {"preset", "averaged"} and list(content["compared"]) == ["averaged, seed 0"]
+    first = content["tries"]["preset"]["0"]
+    assert content["tries"]["averaged"]["0"]["settings"]["weight_averaging"] == 0.995
+    code, content, said = quickly("tries", "--try", "shorter")
+    assert code == 0 and content["tries"]["preset"]["0"] == first  # not trained again
+    assert list(content["compared"]) == ["averaged, seed 0", "shorter, seed 0"]
+    line = content["compared"]["averaged, seed 0"]
+    one, other = (
+        landslide_iou(np.sum(list(content["tries"][name]["0"]["per_image"].values()), axis=0))
+        for name in ("preset", "averaged")
+    )
+    assert line["difference"] == pytest.approx(other - one)
+
+
+def test_the_stored_tries_are_those_of_their_counts():
+    path = ROOT / "results" / "tries.json"
+    if not path.exists():
+        pytest.skip("no try has been made yet")
+    content = json.loads(path.read_text())
+    assert same_numbers(loaded("tries").compared(content["tries"]), content["compared"])
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "weights").glob("*.h5")), ids=lambda file: file.name)
+def test_shipped_weights_have_a_card_and_are_small(file):
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert digest in file.with_name(file.name.split(".")[0] + ".md").read_text()
+    assert file.stat().st_size < 12e6
+    with h5py.File(file) as stored:
+        assert LICENCE in json.loads(stored.attrs["keras_landslide"])["licence"]
