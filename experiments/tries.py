@@ -13,7 +13,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from keras_landslide.console import bar
 from keras_landslide.data.dataset import load_split
+from keras_landslide.data.labels import without_doubtful
 from keras_landslide.data.splits import Split
 from keras_landslide.errors import exit_code, unknown_name
 from keras_landslide.files.atomic import read_json
@@ -23,6 +25,7 @@ from keras_landslide.scores import landslide_iou
 from keras_landslide.settings import ALL, preset
 
 REFERENCE = "preset"
+DOUBTFUL = "doubtful_ignored"  # what only a neighbour's mask marks is neither landslide nor background
 PAIR = Pair((REFERENCE, "try"), (REFERENCE, "try"))
 TRIES: dict[str, dict] = {
     REFERENCE: {},
@@ -30,6 +33,7 @@ TRIES: dict[str, dict] = {
     "averaged": {"weight_averaging": 0.995},
     "strong": {"augmentation": "strong"},
     "negatives": {"negatives": ALL},
+    DOUBTFUL: {},
     "native": {"sampling": "native", "zoom": 1.0},
     "native_1.5": {"sampling": "native", "zoom": 1.5},
     "native_2": {"sampling": "native", "zoom": 2.0},
@@ -64,7 +68,8 @@ def run(options: argparse.Namespace) -> None:
 def validated(name: str, seed: int, split: Split, options: argparse.Namespace) -> dict:
     """One training's validation scores, with all that is needed to judge and repeat it."""
     settings = preset(options.preset, seed=seed, **{**TRIES[name], **(QUICK if options.quick else {})})
-    run = trained(settings, split, Path(options.out) / f"{name}_{seed}")
+    shown = without_doubtful(split, bar("finding overlaps")) if name == DOUBTFUL else split
+    run = trained(settings, shown, Path(options.out) / f"{name}_{seed}")
     scores = read_json(run.scores)
     return {
         **{key: scores[key] for key in ("images", "miou", "landslide", "groups", "per_image", "threshold")},

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..console import Track, untracked
 from ..errors import unknown_name
-from ..settings import LABELS
+from ..settings import IGNORE_LABEL, LABELS
 from .overlaps import Overlap, find_overlaps
 from .sample import Neighbour, Sample
 from .splits import Split
@@ -25,13 +25,24 @@ def with_labels(split: Split, labels: str, track: Track = untracked) -> Split:
         raise unknown_name("labels", labels, LABELS)
     if labels == "original":
         return split
-    subsets = {}
-    for name, samples in split.subsets.items():
-        overlaps = split.overlaps
-        if overlaps is None:
-            overlaps = find_overlaps({sample.name: sample.image for sample in samples}, track)
-        subsets[name] = completed(samples, overlaps)
+    subsets = {name: completed(samples, _overlaps(split, name, track)) for name, samples in split.subsets.items()}
     return replace(split, subsets=subsets, labels=labels)
+
+
+def without_doubtful(split: Split, track: Track = untracked) -> Split:
+    """`split` with what only a neighbour's mask marks ignored in training: neither landslide nor background.
+
+    Validation and test keep the labels that they have.
+    """
+    samples = completed(split.subsets["train"], _overlaps(split, "train", track))
+    doubtful = [replace(sample, neighbours_are=IGNORE_LABEL) for sample in samples]
+    return replace(split, subsets={**split.subsets, "train": doubtful})
+
+
+def _overlaps(split: Split, subset: str, track: Track) -> Sequence[Overlap]:
+    if split.overlaps is not None:
+        return split.overlaps
+    return find_overlaps({sample.name: sample.image for sample in split.subsets[subset]}, track)
 
 
 def completed(samples: Sequence[Sample], overlaps: Sequence[Overlap]) -> list[Sample]:

@@ -33,7 +33,7 @@ class Sample:
     """One image with its mask; samples of one `group` show the same ground and stay on one side of a split.
 
     An image without landslide (a negative) has no mask: every pixel is background. The landslides of its `neighbours`
-    belong to its classes too (see `labels.py`).
+    belong to its classes too, as `neighbours_are`: 1, or 255 where they are to count nowhere (see `labels.py`).
     """
 
     name: str
@@ -41,6 +41,7 @@ class Sample:
     mask: Path | None
     group: str
     neighbours: tuple[Neighbour, ...] = ()
+    neighbours_are: int = 1
     listed: str | None = None  # the subset in which the folder's own lists have it (voc.py)
     remedy: ClassVar[str] = "mend or remove, or write a clean copy with `keras-landslide prepare {folder} --out CLEAN`"
 
@@ -61,7 +62,7 @@ class Sample:
         for neighbour in self.neighbours:
             beside = self.classes_in(self.stored(neighbour.mask))
             here, there = shared_ground(classes.shape, beside.shape, neighbour.dy, neighbour.dx)
-            classes[here][beside[there] == 1] = 1
+            classes[here][(beside[there] == 1) & (classes[here] != 1)] = self.neighbours_are
         return image, classes
 
     def stored(self, mask: Path) -> np.ndarray:

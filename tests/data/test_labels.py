@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_landslide.cli import main
-from keras_landslide.data.labels import completed, with_labels
+from keras_landslide.data.labels import completed, with_labels, without_doubtful
 from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.overlaps import find_overlaps
 from keras_landslide.data.splits import Split
@@ -74,6 +74,17 @@ def test_landslides_of_overlapping_images_are_added(chips):
         np.testing.assert_array_equal(classes, expected(sample.name, *others))
         np.testing.assert_array_equal(image, find_samples(chips)["abcd".index(sample.name)].read()[0])
     assert split.subset("train")[0].read()[1].sum() > expected("a").sum()
+
+
+def test_doubtful_pixels_are_those_that_completing_would_add_and_only_training_ignores_them(chips):
+    split = without_doubtful(split_of(chips, train="abd", val="c", test="c"))
+    for sample, others in zip(split.subset("train"), ("b", "a", ""), strict=True):
+        own, both = expected(sample.name), expected(sample.name, *others)
+        np.testing.assert_array_equal(sample.read()[1], np.where(both > own, 255, own))
+    assert (split.subset("train")[0].read()[1] == 255).any()
+    for name in ("val", "test"):
+        np.testing.assert_array_equal(split.subset(name)[0].read()[1], expected("c"))
+    assert split.labels == "original"
 
 
 def test_another_side_of_the_split_adds_nothing(chips):
