@@ -1,30 +1,30 @@
-"""Write the tables of the README from the files in `results/`, and the catalogue of models that ships.
+"""Write the tables of README.md and docs/results.md from `results/`, and the catalogue of models that ships.
 
 python docs/write_tables.py
 """
 
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from keras_landslide.errors import exit_code
-from keras_landslide.files.atomic import read_json, write_text
+from keras_landslide.files.atomic import write_text
 from keras_landslide.models.costs import model_cost
-from keras_landslide.paper import INPUT_SIZE, PUBLIC_MULTIPLY_ADDS, TABLE_5, VARIANTS
+from keras_landslide.paper import INPUT_SIZE, PUBLIC_MULTIPLY_ADDS, TABLE_5
 from keras_landslide.results.catalogue import SHIPPED, TABLE, computed, table_text
-from keras_landslide.results.tables import TABLE5_HEAD, table5_line
+from keras_landslide.results.formats import Table
+from keras_landslide.results.result import read_results
+from keras_landslide.results.tables import all_tables
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
+README, PAGE = ROOT / "README.md", ROOT / "docs" / "results.md"
+BIJIE = ROOT.parent / "shared" / "bijie"
 
 
-def table_5() -> str:
-    """The README's Table 5: a line for each row that has a result, in the paper's order."""
-    lines = [TABLE5_HEAD]
-    for row in TABLE_5 + VARIANTS:
-        path = ROOT / "results" / f"{row.name}.json"
-        if path.exists():
-            lines.append(table5_line(row, read_json(path)))
-    return "\n".join(lines)
+def results_tables(data: Path | None = BIJIE) -> list[Table]:
+    """All tables of the files in `results/`; without `data` outlines and found landslides are empty."""
+    return all_tables(read_results(ROOT / "results"), data)
 
 
 def costs(entries) -> str:
@@ -44,20 +44,31 @@ def costs(entries) -> str:
     return "\n".join(lines)
 
 
-def with_tables(text: str, entries) -> str:
-    """The README's text with the tables that stand between its marks made anew."""
-    for name, table in (("table5", table_5()), ("costs", costs(entries))):
+def with_tables(text: str, tables: Mapping[str, str]) -> str:
+    """A page's text with the tables that stand between marks of their names made anew."""
+    for name, table in tables.items():
         block = f"<!-- {name} -->\n{table}\n<!-- /{name} -->"
         text = re.sub(f"<!-- {name} -->.*<!-- /{name} -->", lambda _, block=block: block, text, flags=re.S)
     return text
+
+
+def readme_tables(tables: Sequence[Table], entries) -> dict[str, str]:
+    """Those of the README; what notes would say stands in its text."""
+    return {"table5": tables[0].markdown(notes=False), "costs": costs(entries)}
+
+
+def page_tables(tables: Sequence[Table]) -> dict[str, str]:
+    """Those of docs/results.md."""
+    return {table.name: table.markdown() for table in tables}
 
 
 def write() -> None:
     """Write the tables, and the catalogue of models that `keras-landslide models` prints."""
     entries = computed(*SHIPPED)
     write_text(ROOT / "keras_landslide" / "results" / TABLE, table_text(entries))
-    readme = ROOT / "README.md"
-    write_text(readme, with_tables(readme.read_text(encoding="utf-8"), entries))
+    tables = results_tables()
+    for path, made in ((README, readme_tables(tables, entries)), (PAGE, page_tables(tables))):
+        write_text(path, with_tables(path.read_text(encoding="utf-8"), made))
 
 
 if __name__ == "__main__":

@@ -5,11 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from keras_landslide.errors import LandslideError
 from keras_landslide.paper import row
 from keras_landslide.results.report import report_lines
-from keras_landslide.results.tables import table5_line
-from keras_landslide.scores import interval, landslide_iou, mean_iou, paired_difference
+from keras_landslide.scores import interval, landslide_iou, paired_difference
 
 
 def matrices(seed, count=60):
@@ -197,11 +195,6 @@ def content():
         "landslide": {"precision": 0.7778, "recall": 0.875, "iou": 0.7, "f1": None},
         "groups": {"a": "a"},
         "per_image": per_image,
-        "settings": {"image_size": 352},
-        "history": [{}] * 45,
-        "minutes": 61.4,
-        "validation": {"miou": 0.781},
-        "machine": {"cores": 2},
     }
 
 
@@ -212,25 +205,9 @@ def test_the_report_has_our_line_beside_the_papers(content):
     assert "subset test of split paper510" in text
 
 
-def test_the_line_of_table_5(content):
-    line = table5_line(row("pspnet_mobilenet_v2"), content)
-    assert line.startswith(
-        "| PSPNet (MobileNet) | 89.11 / 97.39 / 92.61 | **73.46** (73.5–73.5) | 85.42 | 84.34 | 70.00 |"
-    )
-    assert "352 px, 45 epochs, 61 min on 2 cores; validation mIoU 78.1" in line
-
-
-def test_report_and_table_have_the_interval_over_groups(content, five_groups):
+def test_the_report_has_the_interval_over_groups(content, five_groups):
     per_image, groups = five_groups
     content |= {"per_image": {name: matrix.tolist() for name, matrix in per_image.items()}, "groups": groups}
     low, high = (100 * end for end in interval(per_image, groups, landslide_iou))
     expected = f"95 % interval over groups of images that share ground (5 here): {low:.1f} to {high:.1f}"
     assert f"landslide IoU, {expected}" in "\n".join(report_lines(content))
-    low, high = (100 * end for end in interval(per_image, groups, mean_iou))
-    assert f" ({low:.1f}–{high:.1f}) | " in table5_line(row("pspnet_mobilenet_v2"), content)
-
-
-def test_a_result_of_an_earlier_version_is_refused_with_what_to_do(content):
-    del content["groups"]
-    with pytest.raises(LandslideError, match=r"which images share ground; .*/table5_pspnet_mobilenet_v2\.py"):
-        table5_line(row("pspnet_mobilenet_v2"), content)

@@ -66,6 +66,10 @@ EXAMPLES = {
         "  keras-landslide prepare bijie --split paper510 --json report.json\n"
         "  keras-landslide prepare downloaded.zip --out clean"
     ),
+    "tables": (
+        "  keras-landslide tables --results results --data bijie\n"
+        "  keras-landslide tables --results results --data bijie --out tables"
+    ),
     "predict": (
         "  keras-landslide predict photo.png\n"
         "  keras-landslide predict --weights runs/psp/best.weights.h5 photo.png folder/\n"
@@ -116,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(parsers)
     _add_augment(parsers)
     _add_models(parsers)
+    _add_tables(parsers)
     return parser
 
 
@@ -365,3 +370,23 @@ def _add_models(parsers) -> None:
     parser.add_argument("--output-stride", type=int, default=8, metavar="N", help="8 or 16; default: %(default)s")
     parser.add_argument("--plot", metavar="FOLDER", help="draw the six rows of Table 3 as Figures 1 to 3 show them")
     parser.add_argument("--overwrite", action="store_true", help="replace figures of an earlier --plot there")
+
+
+def _add_results(parser) -> None:
+    parser.add_argument(
+        "--results", default="results", metavar="FOLDER", help="what experiments wrote; default: %(default)s"
+    )
+
+
+def _add_tables(parsers) -> None:
+    parser = _add(parsers, "tables", "Tables 5 and 6 and what else the results of the rows say, without a model")
+    _add_results(parser)
+    parser.add_argument(
+        "--data",
+        metavar="FOLDER",
+        help="the images that were scored; without them outlines and found landslides stay empty",
+    )
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="write each table as Markdown, CSV and LaTeX there, instead of printing it"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace earlier tables there")

@@ -1,34 +1,305 @@
-"""The README's Table 5, from the files in `results/`."""
+"""Tables 5 and 6, what else tells the rows apart, how sure the figures are, and what was run, from `results/`."""
 
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..console import Track, untracked
 from ..errors import LandslideError
-from ..paper import Row
-from ..scores import interval, mean_iou
+from ..files.atomic import write_text
+from ..paper import ROWS, TABLE_5, TABLE_5_SLIP, TABLE_6, TABLE_6_SLIP
+from ..scores import class_scores, interval, landslide_iou, mean_iou, mean_scores, paired_difference
+from .formats import Cell, Estimate, Table
+from .maps import BOUNDARY_TOLERANCE, Fit, fits, named_samples
+from .result import Decision, Result, Scored, firsts
+
+Score = Callable[[np.ndarray], float]
+Seeds = Mapping[str, Mapping[int, Result]]  # row to seed to result, as `read_results` gives them
+Counts = Mapping[str, np.ndarray]
+NAMES = ("table5", "table6", "beyond_table5", "differences", "seeds", "runs")  # of the tables, and of their files
 
 
-def table5_line(row: Row, content: dict) -> str:
-    """A line of the README's Table 5 in Markdown, from a file in `results/`.
+def all_tables(results: Seeds, data: Path | str | None = None, track: Track = untracked) -> list[Table]:
+    """Every table of `results`, in the order of `NAMES`.
 
-    Raises `LandslideError` for a file of an earlier version, which does not say which images share ground.
+    Outlines and found landslides need the images and masks in the folder `data`, and are empty without. `track` may
+    show how far the reading of the maps is (`console.bar`). Raises `LandslideError` where the rows were scored on
+    different images, or the images are not in `data`.
     """
-    if "groups" not in content:
-        raise LandslideError(
-            f"The result of {row.name} does not say which images share ground; write it anew from the finished run: "
-            f"python experiments/table5_{row.name}.py"
-        )
-    low, high = interval(content["per_image"], content["groups"], mean_iou)
-    settings = content["settings"]
-    ours = (
-        f"**{100 * content['miou']:.2f}** ({100 * low:.1f}–{100 * high:.1f}) | {100 * content['mean_recall']:.2f} | "
-        f"{100 * content['mean_precision']:.2f} | {100 * content['landslide']['iou']:.2f}"
+    rows = firsts(results)
+    check_same_images([result for seeds in results.values() for result in seeds.values()])
+    measured: dict[str, list[dict[str, Fit]] | None] = {}
+    if data is not None:
+        samples = named_samples(data, next(iter(rows.values())).per_image)
+        measured = {row: fits(result, samples) for row, result in zip(rows, track(rows.values()), strict=True)}
+    return [
+        table_5(rows),
+        table_6(rows),
+        beyond(rows, measured),
+        differences(rows),
+        seeds_table(results),
+        runs(results),
+    ]
+
+
+def check_same_images(results: Sequence[Result]) -> None:
+    """Raise `LandslideError` where two of `results` were scored on different images: they cannot be compared."""
+    first = results[0]
+    for other in results[1:]:
+        if other.per_image.keys() != first.per_image.keys():
+            raise LandslideError(
+                f"{other.path}: was scored on other images ({other.split}) than {first.path} ({first.split}); keep "
+                "results of different test images in different folders."
+            )
+
+
+def write_tables(tables: Sequence[Table], folder: Path | str) -> None:
+    """Write each of `tables` to `folder` as `<name>.md`, `.csv` and `.tex`."""
+    for table in tables:
+        texts = (f"{table.markdown()}\n", table.csv(), table.latex())
+        for name, text in zip(file_names([table.name]), texts, strict=True):
+            write_text(Path(folder) / name, text)
+
+
+def file_names(tables: Sequence[str] = NAMES) -> list[str]:
+    """What the files of tables of these names are called."""
+    return [f"{name}.{suffix}" for name in tables for suffix in ("md", "csv", "tex")]
+
+
+def table_5(rows: Mapping[str, Result]) -> Table:
+    """Table 5 beside the paper's figures; a row that was not run is empty, one with a threshold has a second line."""
+    lines: list[tuple[Cell, ...]] = []
+    for row in ROWS.values():
+        if row in TABLE_5 or row.name in rows:
+            printed = tuple(figure and figure / 100 for figure in (row.miou, row.recall, row.precision))
+            scores = (mean_iou, _mean("mean_recall"), _mean("mean_precision"), landslide_iou)
+            lines += _lines(row.title, printed, rows.get(row.name), scores)
+    head = ("paper: mIoU", "paper: recall", "paper: precision", "mIoU", "recall", "precision", "landslide IoU")
+    notes = (
+        "Per cent; recall and precision are means of the two classes; 95 % intervals over groups of images that share "
+        "ground. Scores count the pixels of all test images together, at native size, on the published labels.",
+        "The paper's 51 test images have labels of its own, which are not public.",
+        TABLE_5_SLIP,
     )
-    epochs = len(content["history"])
-    cores = content["machine"]["cores"]
-    how = f"{settings['image_size']} px, {epochs} epochs, {content['minutes']:.0f} min on {cores} cores"
-    how += f"; validation mIoU {100 * content['validation']['miou']:.1f}"
-    paper = f"{row.miou:.2f} / {row.recall:.2f} / {row.precision:.2f}" if row.miou else "–"
-    return f"| {row.title} | {paper} | {ours} | {how} |"
+    return Table("table5", "Table 5: the six rows", ("model", *head), tuple(lines), notes)
 
 
-TABLE5_HEAD = """\
-| model | paper: mIoU / recall / precision | ours: mIoU (95 % interval) | recall | precision | landslide IoU | how |
-| --- | --- | --- | --- | --- | --- | --- |"""
+def table_6(rows: Mapping[str, Result]) -> Table:
+    """Table 6: both classes of the two PSPNets, beside the paper's corrected figures."""
+    lines: list[tuple[Cell, ...]] = []
+    for name, classes in TABLE_6.items():
+        for number, of_class in ((1, "landslide"), (0, "background")):
+            printed = classes[of_class]
+            figures = tuple(figure / 100 for figure in (printed.precision, printed.recall, printed.iou))
+            scores = [_of_class(score, number) for score in ("precision", "recall", "iou")]
+            lines += _lines(f"{ROWS[name].title}, {of_class}", figures, rows.get(name), scores)
+    head = ("paper: precision", "paper: recall", "paper: IoU", "precision", "recall", "IoU")
+    title = "Table 6: the two classes of PSPNet"
+    return Table("table6", title, ("model, class", *head), tuple(lines), (TABLE_6_SLIP,))
+
+
+def _lines(
+    title: str, printed: tuple[float | None, ...], result: Result | None, scores: Sequence[Score]
+) -> list[tuple[Cell, ...]]:
+    """The line of a row beside the printed figures; a second one where it has a threshold; empty if not run."""
+    if result is None:
+        return [(title, *printed, *(None for _ in scores))]
+    return [
+        (
+            title if decision is result else _with_threshold(title, decision),
+            *(printed if decision is result else (None for _ in printed)),
+            *(_estimate(decision, score) for score in scores),
+        )
+        for decision in result.decisions
+    ]
+
+
+def _with_threshold(title: str, decision: Decision) -> str:
+    return f"{title}, threshold {decision.threshold:g}"
+
+
+def _estimate(scored: Scored, score: Score) -> Estimate:
+    return Estimate(score(scored.confusion), interval(scored.counts, scored.groups, score))
+
+
+def _mean(name: str) -> Score:
+    return lambda confusion: mean_scores(confusion)[name]
+
+
+def _of_class(score: str, number: int) -> Score:
+    return lambda confusion: float(class_scores(confusion)[score][number])
+
+
+def beyond(rows: Mapping[str, Result], measured: Mapping[str, list[dict[str, Fit]] | None]) -> Table:
+    """What Table 5 does not say: means over images, completed labels, false alarms, outlines, landslides found.
+
+    `measured` has what `maps.fits` says of the rows that have maps.
+    """
+    lines: list[tuple[Cell, ...]] = []
+    for name, result in rows.items():
+        for place, decision in enumerate(result.decisions):
+            of_images = measured.get(name)
+            title = ROWS[name].title
+            lines.append(
+                (
+                    _with_threshold(title, decision) if place else title,
+                    _mean_over_images(image_ious(decision), decision.groups),
+                    _estimate(decision.completed, landslide_iou) if decision.completed else None,
+                    *_found(decision, of_images and of_images[place]),
+                    decision.negatives and decision.negatives.false_alarms,
+                    decision.negatives and decision.negatives.marked_area,
+                )
+            )
+    images = len(next(iter(rows.values())).per_image)
+    head = (
+        "model",
+        "landslide IoU, mean over images",
+        "landslide IoU, completed labels",
+        "boundary F1, mean over images",
+        f"found, of {images}",
+        f"touched, of {images}",
+        "false alarms",
+        "area falsely marked",
+    )
+    notes = (
+        "Completed labels add the landslides that only the masks of overlapping images show.",
+        f"Boundary F1: outlines agree within {100 * BOUNDARY_TOLERANCE:.2f} % of the image's diagonal (Csurka et al., "
+        "BMVC 2013: 2 to 3 pixels in most images).",
+        "Found: the landslide of the mask and the marked pieces that touch it have an IoU above 0.5; touched: at least "
+        "one of its pixels is marked.",
+        "False alarms: images without landslide of which more than 1 % is marked.",
+    )
+    return Table("beyond_table5", "Beyond Table 5", head, tuple(lines), notes)
+
+
+def image_ious(scored: Scored) -> dict[str, float]:
+    """The landslide IoU of every image."""
+    return {name: landslide_iou(confusion) for name, confusion in scored.counts.items()}
+
+
+def _mean_over_images(values: Mapping[str, float], groups: Mapping[str, str]) -> Estimate:
+    counts = counted_once(values)
+    return Estimate(ratio(np.sum(list(counts.values()), axis=0)), interval(counts, groups, ratio))
+
+
+def counted_once(values: Mapping[str, float]) -> Counts:
+    """Values of images as counts of which `ratio` is the mean: an image without a value counts nowhere."""
+    return {name: np.zeros(2) if np.isnan(value) else np.array([value, 1]) for name, value in values.items()}
+
+
+def ratio(counts: np.ndarray) -> float:
+    return float(counts[0] / counts[1]) if counts[1] else float("nan")
+
+
+def _found(decision: Decision, of_images: Mapping[str, Fit] | None) -> tuple[Cell, ...]:
+    """Boundary F1 and the landslides found, which maps tell, and those touched, which counts tell."""
+    touched = sum(bool(confusion[1, 1]) for confusion in decision.counts.values())
+    if of_images is None:
+        return None, None, touched
+    boundary = _mean_over_images({name: fit.boundary_f1 for name, fit in of_images.items()}, decision.groups)
+    return boundary, sum(fit.found for fit in of_images.values()), touched
+
+
+def differences(rows: Mapping[str, Result]) -> Table:
+    """Every row against every other on the same images, the one with the higher landslide IoU first."""
+    order = sorted(rows.values(), key=lambda result: -landslide_iou(result.confusion))
+    lines: list[tuple[Cell, ...]] = []
+    for better, worse in itertools.combinations(order, 2):
+        pooled = _difference(better, worse, landslide_iou)
+        one, other = ROWS[better.row].title, ROWS[worse.row].title
+        lines.append(
+            (
+                f"{one} beats {other}" if pooled.interval[0] > 0 else f"{one} and {other}: not told apart",
+                pooled,
+                _difference(better, worse, mean_iou),
+                Estimate(
+                    *paired_difference(
+                        counted_once(image_ious(worse)), counted_once(image_ious(better)), better.groups, ratio
+                    ),
+                    signed=True,
+                ),
+            )
+        )
+    head = ("rows", "landslide IoU", "mIoU", "landslide IoU, mean over images")
+    notes = (
+        "The first less the second, most probable class, points. One row beats another where the interval of the "
+        "landslide IoU, pooled over all pixels, is above zero.",
+    )
+    return Table("differences", "Differences between rows on the same images", head, tuple(lines), notes)
+
+
+def _difference(better: Result, worse: Result, score: Score) -> Estimate:
+    return Estimate(*paired_difference(worse.counts, better.counts, better.groups, score), signed=True)
+
+
+def seeds_table(results: Seeds) -> Table:
+    """Rows trained with several seeds: mean and standard deviation, beside half the interval of the test images."""
+    lines: list[tuple[Cell, ...]] = []
+    for row, seeds in results.items():
+        if len(seeds) < 2:
+            continue
+        scores = [
+            _spread([_estimate(result, score) for result in seeds.values()]) for score in (mean_iou, landslide_iou)
+        ]
+        lines.append((ROWS[row].title, ", ".join(map(str, seeds)), *scores[0], *scores[1]))
+    of_score = ("mean", "standard deviation over seeds", "half the interval over images")
+    head = ("model", "seeds", *(f"{name}: {part}" for name in ("mIoU", "landslide IoU") for part in of_score))
+    notes = (
+        "Half of a 95 % interval is about two standard deviations of what the choice of test images does: compare it "
+        "with twice the standard deviation over seeds.",
+    )
+    return Table("seeds", "What a seed is worth", head, tuple(lines), notes)
+
+
+def _spread(estimates: Sequence[Estimate]) -> tuple[float, float, float]:
+    """Mean and standard deviation of the values, and the mean of half their intervals."""
+    values = [estimate.value for estimate in estimates]
+    halves = [(estimate.interval[1] - estimate.interval[0]) / 2 for estimate in estimates]
+    return float(np.mean(values)), float(np.std(values, ddof=1)), float(np.mean(halves))
+
+
+def runs(results: Seeds) -> Table:
+    """What was run: settings that differ between machines and rows, time, start of the weights, commit."""
+    every = [result for seeds in results.values() for result in seeds.values()]
+    lines = tuple(
+        (
+            ROWS[result.row].title,
+            result.seed,
+            f"{result.settings['image_size']} px",
+            len(result.history),
+            f"{result.minutes:.0f} min on {result.machine['cores']} cores",
+            float(result.validation["miou"]),
+            result.start and result.start["weights"],
+            random_stages(result),
+            result.commit and re.sub(r"\b([0-9a-f]{9})[0-9a-f]+", r"\1", result.commit),
+            result.date,
+        )
+        for result in every
+    )
+    head = (
+        "model",
+        "seed",
+        "input",
+        "epochs",
+        "time",
+        "validation mIoU",
+        "start",
+        "random in the backbone",
+        "commit",
+        "date",
+    )
+    started = dict.fromkeys(ROWS[result.row].title for result in every if random_stages(result))
+    note = (
+        f"In {' and '.join(started)} the stages named under `random in the backbone` start from random: the file with "
+        "the ImageNet weights of that backbone ends before them."
+    )
+    return Table("runs", "What was run", head, lines, (note,) if started else ())
+
+
+def random_stages(result: Result) -> str | None:
+    """The stages of a ResNet50 that start from random, such as `conv5`; `None` where there are none or nobody knows."""
+    layers = (result.start or {}).get("random_layers") or ()
+    return ", ".join(sorted({layer.partition("_")[0] for layer in layers if re.match(r"conv\d_block", layer)})) or None

@@ -1,6 +1,7 @@
-"""Paired experiments from end to end, quickly."""
+"""Paired experiments from end to end, quickly; files of results with counts made by hand."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +27,44 @@ def quickly(bijie, tmp_path, monkeypatch, capsys):
         return stop.value.code, content, printed.out + printed.err
 
     return quick
+
+
+def result_content(per_image: dict, groups: dict | None = None, *, seed: int = 0, **more) -> dict:
+    """What a result's file holds at least, with counts [[TN, FP], [FN, TP]] by image, and `more`.
+
+    Without `groups` every image is one of its own.
+    """
+    scored = {"labels": "original", "groups": groups or {name: name for name in per_image}, "per_image": per_image}
+    phases = [("frozen", 0.5), ("unfrozen", 0.7), ("unfrozen", 0.6)]
+    history = [
+        {"epoch": place + 1, "phase": phase, "val_miou": score, "val_loss": 1 - score, "miou": score, "loss": 1 - score}
+        for place, (phase, score) in enumerate(phases)
+    ]
+    run = {"settings": {"image_size": 64}, "machine": {"cores": 2}, "versions": {}, "validation": {"miou": 0.7}}
+    return {
+        **scored,
+        **run,
+        "split": "auto",
+        "seed": seed,
+        "date": "2026-11-28",
+        "minutes": 3.2,
+        "history": history,
+        **more,
+    }
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A function that writes `<row>.json`, or that of a seed, to a folder of results, which it returns.
+
+    It takes the row's name and what `result_content` takes.
+    """
+
+    def store(row: str, per_image: dict, groups: dict | None = None, *, seed: int = 0, **more) -> Path:
+        folder = tmp_path / "results"
+        folder.mkdir(exist_ok=True)
+        name = f"{row}_seed{seed}.json" if seed else f"{row}.json"
+        (folder / name).write_text(json.dumps(result_content(per_image, groups, seed=seed, **more)))
+        return folder
+
+    return store

@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 from keras_landslide import paper, scores
 from keras_landslide.files.atomic import read_json
-from keras_landslide.results import paired, report, tables
+from keras_landslide.results import paired, report, result, tables
 from keras_landslide.pictures import learning_curves
 
 folder, out = map(Path, sys.argv[1:])
 row = paper.row("pspnet_mobilenet_v2")
 content = read_json(folder / "pspnet_mobilenet_v2.json")
-print(tables.table5_line(row, content))
+print(tables.all_tables(result.read_results(folder))[0].markdown())
 print("\\n".join(report.report_lines(content, row)))
 counts = content["per_image"]
 print(scores.interval(counts, content["groups"], scores.mean_iou))
