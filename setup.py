@@ -30,7 +30,7 @@ setup(
     package_data={
         "keras_landslide": ["py.typed"],
         "keras_landslide.data": ["*.csv"],
-        "keras_landslide.results": ["*.csv"],
+        "keras_landslide.results": ["*.csv", "*.css"],
         "keras_landslide.weights": ["*.md", "*.h5", "*.json"],
     },
     install_requires=[
