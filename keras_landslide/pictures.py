@@ -1,5 +1,6 @@
-"""Pictures: outlines on an image, learning curves, and grids of images side by side (Figure 5)."""
+"""Pictures: outlines and errors on an image, learning curves, and grids of images side by side (Figure 5)."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,20 +8,59 @@ import cv2
 import numpy as np
 
 from .files.atomic import written_beside
+from .settings import IGNORE_LABEL
 
-OUTLINE = (255, 230, 0)  # RGB; the scar's browns and the forest's greens have no yellow as bright
+# RGB
+OUTLINE = (255, 230, 0)  # the scar's browns and the forest's greens have no yellow as bright
+LABEL = (255, 255, 255)
+WRONG, MISSED = (230, 120, 0), (30, 110, 255)  # orange and blue are told apart in every common colour blindness
+TINT = 0.5  # of those over the image, which shows through
 
 
 def overlay(image: np.ndarray, landslide: np.ndarray) -> np.ndarray:
     """The RGB image with the outlines of `landslide`, `(H, W)` bool, drawn in yellow."""
     drawn = image.copy()
-    outlines, _ = cv2.findContours(landslide.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(drawn, outlines, -1, OUTLINE, thickness=max(1, round(max(image.shape[:2]) / 250)))
+    _outline(drawn, landslide, OUTLINE)
     return drawn
+
+
+def errors_drawn(image: np.ndarray, truth: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """The RGB image with what was marked wrongly in orange, what was missed in blue, and the label's outline in white.
+
+    `truth` and `found` are classes, `(H, W)` uint8. Of more than two classes, what is marked as another class than it
+    is counts as marked wrongly. Pixels whose truth is 255 count nowhere.
+
+    >>> truth, found = np.array([[0, 1, 255, 0]] * 4, np.uint8), np.array([[1, 0, 1, 0]] * 4, np.uint8)
+    >>> errors_drawn(np.zeros((4, 4, 3), np.uint8), truth, found)[1].tolist()
+    [[230, 120, 0], [255, 255, 255], [0, 0, 0], [0, 0, 0]]
+    """
+    valid = truth != IGNORE_LABEL
+    wrong = valid & (found > 0) & (found != truth)
+    missed = valid & (found == 0) & (truth > 0)
+    drawn = image.astype(np.float32)
+    for pixels, colour in ((wrong, WRONG), (missed, MISSED)):
+        drawn[pixels] = (1 - TINT) * drawn[pixels] + TINT * np.array(colour, np.float32)
+    drawn = drawn.astype(np.uint8)
+    _outline(drawn, wrong, WRONG)
+    _outline(drawn, valid & (truth > 0), LABEL)
+    return drawn
+
+
+def _outline(drawn: np.ndarray, pixels: np.ndarray, colour: tuple[int, int, int]) -> None:
+    """Draw the outlines of `pixels`, `(H, W)` bool, into the RGB image."""
+    outlines, _ = cv2.findContours(pixels.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(drawn, outlines, -1, colour, thickness=max(1, round(max(drawn.shape[:2]) / 250)))
 
 
 def learning_curves(history: Sequence[dict], path: Path | str, title: str) -> None:
     """Draw loss and mIoU of training and validation over the epochs of both phases."""
+    figure = curves_figure(history)
+    figure.suptitle(title)
+    save_figure(figure, path)
+
+
+def curves_figure(history: Sequence[dict]):
+    """The figure of `learning_curves`, without a title."""
     figure, ((loss_axis, miou_axis),) = subplots(1, 2, figsize=(10, 4))
     epochs = [line["epoch"] for line in history]
     for axis, name, label in ((loss_axis, "loss", "loss"), (miou_axis, "miou", "mIoU")):
@@ -33,16 +73,20 @@ def learning_curves(history: Sequence[dict], path: Path | str, title: str) -> No
                 " backbone\n unfrozen", (unfrozen[0] - 0.5, 0.02), xycoords=("data", "axes fraction"), fontsize=8
             )
         axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
         axis.legend()
     best = max(history, key=lambda line: line["val_miou"])
     miou_axis.plot(best["epoch"], best["val_miou"], "o", color="tab:red")
     miou_axis.annotate(
-        f"{best['val_miou']:.3f}", (best["epoch"], best["val_miou"]), textcoords="offset points", xytext=(0, 6)
+        f"{best['val_miou']:.3f}",
+        (best["epoch"], best["val_miou"]),
+        textcoords="offset points",
+        xytext=(0, 6),
+        horizontalalignment="center",
     )
-    figure.suptitle(title)
-    save_figure(figure, path)
+    return figure
 
 
 def comparison_figure(
@@ -76,3 +120,13 @@ def subplots(rows: int, columns: int, figsize: tuple[float, float]):
 def save_figure(figure, path: Path | str, dpi: int = 120) -> None:
     with written_beside(Path(path)) as beside:
         figure.savefig(beside, dpi=dpi, format="png")
+
+
+def svg_text(figure) -> str:
+    """The figure as SVG, whose letters are shapes: it looks the same without any font, and each time."""
+    from matplotlib import rc_context
+
+    text = io.StringIO()
+    with rc_context({"svg.fonttype": "path", "svg.hashsalt": "keras-landslide"}):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()

@@ -49,6 +49,7 @@ EXAMPLES = {
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --negatives\n"
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --labels both"
     ),
+    "report": ("  keras-landslide report runs/psp\n  keras-landslide report runs/psp --data bijie --out psp.html"),
     "models": (
         "  keras-landslide models\n  keras-landslide models --image-size 352 --output-stride 16\n"
         "  keras-landslide models --plot figures"
@@ -115,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(parsers)
     _add_train(parsers)
     _add_evaluate(parsers)
+    _add_report(parsers)
     _add_predict(parsers)
     _add_prepare(parsers)
     _add_export(parsers)
@@ -300,6 +302,20 @@ def _add_evaluate(parsers) -> None:
         "--negatives", action="store_true", help="also report what is marked in the subset's images without landslide"
     )
     parser.add_argument("--json", metavar="FILE", help="write the scores and the confusion matrix of every image")
+
+
+def _add_report(parsers) -> None:
+    parser = _add(parsers, "report", "write a page about a training run: curves, scores, its worst and best images")
+    parser.add_argument("folder", metavar="RUN_FOLDER", help="that train wrote; the run may still go on")
+    parser.add_argument(
+        "--data", metavar="FOLDER", help="the images it was trained on; default: where they were when it began"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="one HTML file that needs no other; an earlier report there is replaced, nothing else ever; default: "
+        "report.html in the run folder",
+    )
 
 
 def _add_predict(parsers) -> None:

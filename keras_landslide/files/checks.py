@@ -70,6 +70,19 @@ def check_file(path: Path | str) -> None:
     check_writable(Path(path).parent)
 
 
+def check_made_by(path: Path | str, mark: str) -> None:
+    """Check that a file can be written at `path`, where there is none or one made so before.
+
+    `mark` stands near the beginning of what was made so: nothing else is ever overwritten. Raises `LandslideError`.
+    """
+    check_file(path)
+    if not Path(path).exists():
+        return
+    with Path(path).open("rb") as file:
+        if mark.encode() not in file.read(1000):
+            raise LandslideError(f"{path}: exists and was not made so before; choose another --out.")
+
+
 def check_writable(path: Path | str) -> None:
     """Raise `LandslideError` if nothing can be created at or below the folder `path`; leaves no trace."""
     existing = Path(path).absolute()

@@ -101,6 +101,12 @@ def write_image(path: Path | str, image: np.ndarray) -> None:
         beside.write_bytes(encoded.tobytes())
 
 
+def jpeg(image: np.ndarray, quality: int = 88) -> bytes:
+    """`(H, W, 3)` uint8 RGB as a JPEG whose colours have the resolution of its brightness: thin lines keep theirs."""
+    how = (cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+    return cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), how)[1].tobytes()
+
+
 def by_stem(folder: Path, problems: list[str]) -> dict[str, Path]:
     """The image files of `folder` by name without suffix; a name that comes twice is added to `problems`."""
     found: dict[str, Path] = {}

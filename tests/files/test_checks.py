@@ -3,7 +3,7 @@
 import pytest
 
 from keras_landslide.errors import LandslideError
-from keras_landslide.files.checks import check_image_path, free_folder
+from keras_landslide.files.checks import check_image_path, check_made_by, free_folder
 
 
 def test_a_free_folder_is_only_checked(tmp_path):
@@ -25,3 +25,15 @@ def test_a_folder_and_a_name_of_no_image_are_no_places_for_a_picture(tmp_path):
         check_image_path(tmp_path / "map.png")
     check_image_path(tmp_path / "new" / "map.png")
     assert [path.name for path in tmp_path.iterdir()] == ["map.png"]
+
+
+def test_only_what_was_made_so_before_may_be_replaced(tmp_path):
+    check_made_by(tmp_path / "new.html", "mine")
+    (tmp_path / "old.html").write_text(f"<!-- made by mine -->{'x' * 5000}")
+    check_made_by(tmp_path / "old.html", "mine")
+    for name, text in (("other.html", "<p>a thesis"), ("late.html", f"{'x' * 5000}mine"), ("empty.html", "")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(LandslideError, match=f"{name}: exists and was not made so before; choose another --out"):
+            check_made_by(tmp_path / name, "mine")
+    with pytest.raises(LandslideError, match="is a folder"):
+        check_made_by(tmp_path, "mine")
