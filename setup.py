@@ -30,11 +30,7 @@ setup(
     package_data={
         "keras_landslide": ["py.typed"],
         "keras_landslide.data": ["*.csv"],
-<<<<<<< HEAD
-        "keras_landslide.results": ["*.csv", "*.md"],
-=======
-        "keras_landslide.results": ["*.csv", "*.css"],
->>>>>>> h2
+        "keras_landslide.results": ["*.csv", "*.css", "*.md"],
         "keras_landslide.weights": ["*.md", "*.h5", "*.json"],
     },
     install_requires=[

@@ -19,7 +19,6 @@ from keras_landslide.files.atomic import read_json
 from keras_landslide.results.paired import Pair
 from keras_landslide.results.reproduce import (
     few,
-    machine,
     paired_parser,
     paired_settings,
     parsed,
@@ -50,6 +49,8 @@ def run(options) -> None:
         minutes = round(sum(line["seconds"] for line in run.history) / 60, 1)
         scores = {**read_json(run.scores), "groups": groups}
         both[precision] = {**scores, "minutes": minutes, "history": run.history}
+    from keras_landslide.training.circumstances import machine  # TensorFlow is there now
+
     pair = Pair(tuple(both), tuple(both))
     lines = compared(pair, both)
     content = {"compared": lines, "settings": settings.to_json(), "machine": machine(), **both}

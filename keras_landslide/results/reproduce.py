@@ -4,12 +4,8 @@ import argparse
 import contextlib
 import dataclasses
 import datetime
-import os
-import platform
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -193,13 +189,11 @@ def result(
 
 
 def came_about(history: list[dict]) -> dict:
-    """How a training with this history came about here: machine, versions, commit, date, minutes, history."""
+    """How a training with this history came about here: `circumstances`, date, minutes, history."""
+    from ..training.circumstances import circumstances
+
     return {
-        "machine": machine(),
-        "versions": {
-            name: metadata.version(name) for name in ("tensorflow", "keras", "numpy", "opencv-python-headless")
-        },
-        "commit": commit(),
+        **circumstances(),
         "date": datetime.date.today().isoformat(),
         "minutes": round(sum(line["seconds"] for line in history) / 60, 1),
         "history": history,
@@ -238,31 +232,3 @@ def _decisions(predictor: Predictor, splits: Sequence[Split], keep: Keep | None)
 def _with_counts(found: FalseAlarms) -> dict:
     """The block `negatives` of `evaluate --json`, and what was marked in each image."""
     return {**found.to_json(), "groups": found.groups, "per_image": found.per_image}
-
-
-def commit() -> str | None:
-    """The git commit of this package, with `-dirty` where its files differ; `None` where it is no checkout."""
-    checkout = Path(__file__).parents[2]
-    if not (checkout / ".git").exists():
-        return None
-    command = ["git", "describe", "--always", "--exclude=*", "--abbrev=40", "--dirty"]
-    try:
-        return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):  # no git here, or the folder is another user's
-        return None
-
-
-def machine() -> dict:
-    """What this runs on: processor, cores, memory in GB, accelerators."""
-    import tensorflow as tf
-
-    from ..training.compute import processor
-
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
-    return {
-        "processor": processor().get("model name") or platform.processor(),
-        "cores": os.cpu_count(),
-        "memory_gb": round(memory / 2**30),
-        "gpus": [device.name for device in tf.config.list_physical_devices("GPU")],
-        "system": platform.system(),
-    }

@@ -21,6 +21,7 @@ from ..prediction.predictor import Predictor
 from ..settings import Settings
 from .callbacks import Bar, EarlyStopping, KeepAverage, Phase, Record, StopAtNaN
 from .checkpoint import Checkpoint, restore
+from .circumstances import circumstances
 from .compute import Devices, multiplies_bfloat16
 from .interrupt import ControlC
 from .losses import SegmentationLoss
@@ -92,6 +93,7 @@ def _settings_content(plan: Plan) -> dict:
         "settings": plan.settings.to_json(),
         "departures_from_paper": plan.settings.departures_from_paper(),
         "data": plan.source.to_json() if plan.source else None,
+        **circumstances(),
     }
 
 
