@@ -12,7 +12,7 @@ import pytest
 from keras_landslide.prediction.predictor import Predictor
 from keras_landslide.results import reproduce
 from keras_landslide.results.result import read_result
-from keras_landslide.training import plan
+from keras_landslide.training import circumstances, plan
 from tests.conftest import ROOT
 from tests.small import small_network
 
@@ -109,10 +109,11 @@ def test_weights_without_a_threshold_have_no_second_score(reproduced):
 
 
 def test_a_package_that_is_no_checkout_has_no_commit(monkeypatch, tmp_path):
-    monkeypatch.setattr(reproduce, "__file__", str(tmp_path / "site" / "keras_landslide" / "results" / "reproduce.py"))
-    assert reproduce.commit() is None
+    place = tmp_path / "site" / "keras_landslide" / "training" / "circumstances.py"
+    monkeypatch.setattr(circumstances, "__file__", str(place))
+    assert circumstances.commit() is None
     (tmp_path / "site" / ".git").mkdir(parents=True)  # of nothing: git cannot say
-    assert reproduce.commit() is None
+    assert circumstances.commit() is None
 
 
 def test_a_further_seed_has_a_run_folder_of_its_own():
