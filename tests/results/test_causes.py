@@ -1,0 +1,76 @@
+"""What each cause is worth, from files and maps made by hand."""
+
+import json
+
+import numpy as np
+import pytest
+
+from keras_landslide.files.images import write_image
+from keras_landslide.results.causes import EXPERIMENTS, causes
+from keras_landslide.results.paired import Pair
+from keras_landslide.results.result import firsts, read_results, write_probability
+from keras_landslide.scores import landslide_iou
+from tests.results.test_experiments import ROOT
+
+ROW = "pspnet_mobilenet_v2"
+WITHOUT = {"a": [[5, 1], [1, 2]]}  # IoU 2 / 4
+WITH = {"a": [[6, 0], [1, 3]]}  # 3 / 4
+GROUPS = {"a": "a"}
+RUN = {"settings": {"image_size": 96}, "history": [{}, {}]}
+
+
+def cells(table) -> dict[str, list[str]]:
+    lines = [line.split(" | ") for line in table.markdown(notes=False).splitlines()[2:]]
+    return {line[0].removeprefix("| "): [cell.removesuffix(" |") for cell in line[1:]] for line in lines}
+
+
+def test_every_experiment_has_its_line(stored):
+    folder = stored(ROW, WITHOUT, GROUPS)
+    for name, block, names, run in EXPERIMENTS.values():
+        line = Pair(names, names).line(WITHOUT, WITH, GROUPS, landslide_iou)
+        path = folder / f"{name}.json"
+        content = json.loads(path.read_text()) if path.exists() else {}
+        content.setdefault(block[0], {})[block[1]] = line
+        content.update({run[0]: RUN} if run else RUN)
+        path.write_text(json.dumps(content))
+    found = cells(causes(folder, firsts(read_results(folder))))
+    assert set(found) == set(EXPERIMENTS)
+    for line in found.values():
+        assert line == ["96 px, 2 epochs", "50.00", "75.00", "+25.00 (+25.0 to +25.0)"]
+
+
+def test_threshold_and_labels_of_the_row(stored):
+    at_threshold = {"labels": "original", "groups": GROUPS, "per_image": WITH, "threshold": 0.75}
+    completed = {"labels": "completed", "groups": GROUPS, "per_image": {"a": [[5, 0], [1, 3]]}}
+    folder = stored(ROW, WITHOUT, GROUPS, at_threshold=at_threshold, completed=completed)
+    found = cells(causes(folder, firsts(read_results(folder))))
+    assert found["decision threshold 0.75, chosen on validation"][1:] == ["50.00", "75.00", "+25.00 (+25.0 to +25.0)"]
+    assert found["scored on completed labels"][1:3] == ["50.00", "75.00"]
+
+
+def test_the_mean_of_rows_is_that_of_their_maps(stored, tmp_path):
+    """Landslide in the left half; one row marks the right half too, the other nothing: their mean is above a half."""
+    truth = np.zeros((64, 80), bool)
+    truth[:, :40] = True
+    maps = {ROW: np.where(truth, 0.9, 0.8), "unet_vgg16": np.where(truth, 0.4, 0.1)}
+    data = tmp_path / "data"
+    write_image(data / "mask" / "a.png", truth.astype(np.uint8) * 255)
+    write_image(data / "image" / "a.png", np.zeros((64, 80, 3), np.uint8))
+    for row, probability in maps.items():
+        folder = stored(row, {"a": [[0, 2560], [0, 2560]]}, GROUPS)
+        write_probability(folder / "probabilities" / row / "a.png", probability)
+    rows = firsts(read_results(folder))
+    assert cells(causes(folder, rows, data))["mean of 2 rows"][1:] == ["50.00", "100.00", "+50.00 (+50.0 to +50.0)"]
+    assert "mean of 2 rows" not in cells(causes(folder, rows))
+
+
+@pytest.mark.parametrize("cause", EXPERIMENTS)
+def test_stored_experiments_are_where_they_are_looked_for(cause):
+    name, block, names, run = EXPERIMENTS[cause]
+    path = ROOT / "results" / f"{name}.json"
+    if not path.exists():
+        pytest.skip(f"{path.name} has not been made yet")
+    content = json.loads(path.read_text())
+    line = content[block[0]][block[1]]
+    assert line["difference"] == pytest.approx(line[names[1]] - line[names[0]])
+    assert "settings" in (content[run[0]] if run else content)
