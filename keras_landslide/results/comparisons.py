@@ -1,4 +1,4 @@
-"""What may stand between a score of the paper and ours: each cause measured once, from the files in `results/`."""
+"""Trainings that were compared: causes that may stand between the paper's scores and ours, and tries to do better."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -71,6 +71,23 @@ def causes(folder: Path | str, rows: Mapping[str, Result], data: Path | str | No
         "Which causes are measured was settled before any was; no setting follows from them.",
     )
     return Table("causes", "What each cause is worth", HEAD, tuple(lines), notes)
+
+
+def tries(folder: Path | str) -> Table:
+    """Each try of `experiments/tries.py` against the preset as it is, on validation."""
+    path = Path(folder) / "tries.json"
+    content = read_json(path) if path.exists() else {"compared": {}, "tries": {}}
+    lines: list[tuple[Cell, ...]] = []
+    for tried, line in content["compared"].items():
+        name, _, seed = tried.partition(", seed ")
+        minutes = f"{content['tries'][name][seed]['minutes']:.0f} min"
+        lines.append((name.replace("_", " "), int(seed), minutes, *_compared(line, ("preset", "try"))))
+    head = ("try", "seed", "time", "landslide IoU of the preset", "of the try", "difference")
+    notes = (
+        "Per cent, on the validation images of `paper510` at native size, by the more probable class: PSPNet "
+        "(MobileNetV2) and the `cpu` preset with one thing changed. The test part was not looked at.",
+    )
+    return Table("tries", "What was tried", head, tuple(lines), notes)
 
 
 def ensemble(row: Result, members: Sequence[Result], data: Path | str) -> Scored:

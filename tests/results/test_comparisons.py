@@ -1,4 +1,4 @@
-"""What each cause is worth, from files and maps made by hand."""
+"""What each cause and each try is worth, from files and maps made by hand."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_landslide.files.images import write_image
-from keras_landslide.results.causes import EXPERIMENTS, causes
+from keras_landslide.results.comparisons import EXPERIMENTS, causes, tries
 from keras_landslide.results.paired import Pair
 from keras_landslide.results.result import firsts, read_results, write_probability
 from keras_landslide.scores import landslide_iou
@@ -74,3 +74,14 @@ def test_stored_experiments_are_where_they_are_looked_for(cause):
     line = content[block[0]][block[1]]
     assert line["difference"] == pytest.approx(line[names[1]] - line[names[0]])
     assert "settings" in (content[run[0]] if run else content)
+
+
+def test_every_try_has_its_line(tmp_path):
+    line = Pair(("preset", "try"), ("", "")).line(WITHOUT, WITH, GROUPS, landslide_iou)
+    content = {
+        "compared": {"native_1.5, seed 2": line},
+        "tries": {"preset": {"2": {"minutes": 1}}, "native_1.5": {"2": {"minutes": 61.6}}},
+    }
+    assert tries(tmp_path).lines == ()
+    (tmp_path / "tries.json").write_text(json.dumps(content))
+    assert cells(tries(tmp_path)) == {"native 1.5": ["2", "62 min", "50.00", "75.00", "+25.00 (+25.0 to +25.0)"]}
