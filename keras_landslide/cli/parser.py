@@ -41,7 +41,8 @@ EXAMPLES = {
         "  keras-landslide train --experiment pspnet_mobilenet_v2 --preset cpu --data bijie --out runs/from_voc "
         "--init-weights runs/voc/best.weights.h5\n"
         "  keras-landslide train --preset cpu --data bijie --split paper510 --out runs/three --seeds 0 1 2\n"
-        "  keras-landslide train --resume runs/psp"
+        "  keras-landslide train --resume runs/psp\n"
+        "  keras-landslide train --resume runs/psp --finish"
     ),
     "evaluate": (
         "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --split paper510 --subset test\n"
@@ -156,6 +157,11 @@ def _add_train(parsers) -> None:
         metavar="FOLDER",
         help="go on with the run in this folder where it was stopped; its settings and data are remembered "
         "(--data, where the data has moved, --devices, --jit, --precision float32 and --tensorboard may be given)",
+    )
+    run.add_argument(
+        "--finish",
+        action="store_true",
+        help="with --resume: train no more, score the best weights that the run has and end it",
     )
     run.add_argument(
         "--seeds",

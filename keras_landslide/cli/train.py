@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 def train(options) -> None:
+    if options.finish and not options.resume:
+        raise LandslideError("--finish ends a run that was stopped; say which with --resume FOLDER.")
     if options.resume:
         _check_nothing_else(options)
     elif not (options.data and options.out):
@@ -31,7 +33,7 @@ def train(options) -> None:
     from ..training.jobs import do_job
 
     job = _new_job(options, *given) if given else _resumed_job(options)
-    how = {"overwrite": options.overwrite, "tensorboard": options.tensorboard, "report": say}
+    how = {"finish": options.finish, "overwrite": options.overwrite, "tensorboard": options.tensorboard, "report": say}
     do_job(job, resume=bool(options.resume), **how)
 
 

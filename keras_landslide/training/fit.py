@@ -12,6 +12,7 @@ import numpy as np
 from ..console import progress
 from ..data.classes import MOST_PROBABLE
 from ..data.pipeline import batch_samples, evaluation_batches, steps_per_epoch, training_stream
+from ..errors import LandslideError
 from ..evaluation import evaluate
 from ..files.atomic import write_json
 from ..models import load_model
@@ -55,17 +56,26 @@ def phases(settings: Settings) -> list[Phase]:
     return [phase for phase in (frozen, unfrozen) if phase.epochs]
 
 
-def train(plan: Plan, *, tensorboard: bool = False, report: Callable[[str], None] = lambda line: None) -> Run:
+def train(
+    plan: Plan,
+    *,
+    finish: bool = False,
+    tensorboard: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> Run:
     """Train what is planned (`plan.planned`) and write its run folder, watching the validation part.
 
-    A run that goes on ends as if it had never been stopped; of a finished one nothing is done again. `tensorboard`
-    writes logs to the folder `tensorboard` in it. `report` gets a line of text now and then.
+    A run that goes on ends as if it had never been stopped; of a finished one nothing is done again. With `finish` a
+    run that was stopped ends with the best weights that it has. `tensorboard` writes logs to the folder `tensorboard`
+    in it. `report` gets a line of text now and then.
 
     Returns the finished `Run`; its `best_weights` are those of the epoch with the highest validation mIoU. Raises
     `NotANumber` if the loss stops being a finite number.
     """
     if plan.model is None:
         return plan.run
+    if finish and plan.checkpoint is None:
+        raise LandslideError(f"{plan.run.folder}: has no complete epoch that it could end with; leave out --finish.")
     with plan.together.scope():
         if plan.checkpoint is None:
             plan.run.begin(_settings_content(plan))
@@ -78,7 +88,11 @@ def train(plan: Plan, *, tensorboard: bool = False, report: Callable[[str], None
                 f"float32. Change to that with Ctrl-C and: keras-landslide train --resume {plan.run.folder} "
                 "--precision float32"
             )
-        _Fit(plan, tensorboard, report).phases()
+        if plan.checkpoint:
+            restore(plan.model.variables, plan.checkpoint.arrays["model"])
+            plan.run.keep_if_best(plan.model)  # the run may have been killed before it was written
+        if not finish:
+            _Fit(plan, tensorboard, report).phases()
     _finish(plan, report)
     return plan.run
 
@@ -129,9 +143,6 @@ class _Fit:
             done = checkpoint.state["epochs_done"] if checkpoint else 0
             seconds = estimated_seconds(model, plan.settings, plan.train_samples, plan.val_samples, done)
             self.report(f"About {_hours(seconds)} on this machine.")
-        if checkpoint:
-            restore(model.variables, checkpoint.arrays["model"])
-            run.keep_if_best(model)  # the run may have been killed before it was written
         for phase in phases(plan.settings):
             if checkpoint and _is_done(phase, checkpoint):
                 continue

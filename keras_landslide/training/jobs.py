@@ -54,18 +54,22 @@ def do_job(
     job: Job,
     *,
     resume: bool = False,
+    finish: bool = False,
     overwrite: bool = False,
     tensorboard: bool = False,
     report: Callable[[str], None] = _silent,
 ) -> list[Run]:
-    """Train what `job` says, or with `resume` what is left of it, and report what came of it."""
+    """Train what `job` says, or with `resume` what is left of it, and report what came of it.
+
+    With `finish` nothing is trained any more: a run that was stopped ends with the best weights that it has.
+    """
     together = hosts()
     if together.joined and (resume or job.seeds):
         raise LandslideError("Several hosts train one run from start to end; give --resume or --seeds to one process.")
     if not together.writes:
         report(f"Process {together.process}; process 0 has the run folder and says what happens.")
         report = _silent
-    options = {"resume": resume, "overwrite": overwrite, "tensorboard": tensorboard, "report": report}
+    options = {"resume": resume, "finish": finish, "overwrite": overwrite, "tensorboard": tensorboard, "report": report}
     with _told_how_to_resume(job.out, report):
         if not job.seeds:
             return [_train(job.settings, job.source, job.out, **options)]
@@ -134,6 +138,7 @@ def _train(
     out: Path,
     *,
     resume: bool,
+    finish: bool,
     overwrite: bool,
     tensorboard: bool,
     report: Callable[[str], None],
@@ -146,7 +151,7 @@ def _train(
     for name, (ours, paper) in plan.settings.departures_from_paper().items():
         report(f"  departs from the paper: {name} {ours} (paper: {paper})")
     begin()
-    finished = fit.train(plan, tensorboard=tensorboard, report=report)
+    finished = fit.train(plan, finish=finish, tensorboard=tensorboard, report=report)
     scores = read_json(finished.scores)
     landslide = f" (landslide IoU {landslide_iou(scores['confusion']):.4f})" if settings.classes == 2 else ""
     report(

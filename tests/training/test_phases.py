@@ -106,6 +106,35 @@ def test_validation_sees_the_validation_images_once_and_nothing_else(split, tmp_
     assert (scores["subset"], list(scores["per_image"])) == ("val", [sample.name for sample in divided.subset("val")])
 
 
+def test_a_run_that_was_stopped_ends_with_what_it_has(split, scenes, tmp_path, played, capsys, fails):
+    """Stopped in the fifth epoch; the third is the best. Nothing more is trained."""
+    assert "say which with --resume" in fails("train", "--data", scenes, "--out", tmp_path / "new", "--finish")
+    played.scores, played.stop_in = [0.5, 0.4, 0.9, 0.6], 5
+    out = tmp_path / "run"
+    assert main(command(scenes, out)) == 130
+    best = (out / "best.weights.h5").read_bytes()
+    fits = len(played.fits)
+    assert main(["train", "--resume", str(out), "--finish"]) == 0
+    assert len(played.fits) == fits
+    assert [line["val_miou"] for line in read_history(out)] == [0.5, 0.4, 0.9, 0.6]
+    assert read_description(out / "best.weights.h5").scores["epoch"] == 3
+    assert_equal_weights(out / "best.weights.h5", _copied(best, tmp_path))
+    assert (out / "scores.json").exists() and (out / "curves.png").exists()
+    assert not (out / "last" / "checkpoint.npz").exists()
+    assert "at epoch 3" in capsys.readouterr().out
+
+
+def _copied(content: bytes, folder: Path) -> Path:
+    (folder / "copy.weights.h5").write_bytes(content)
+    return folder / "copy.weights.h5"
+
+
+def test_a_run_without_a_complete_epoch_cannot_end(scenes, tmp_path, played, fails):
+    played.stop_in = 1
+    assert main(command(scenes, tmp_path / "run")) == 130
+    assert "no complete epoch" in fails("train", "--resume", tmp_path / "run", "--finish")
+
+
 def test_early_stopping_remembers_across_an_interruption(split, tmp_path, played):
     settings = dataclasses.replace(SETTINGS, frozen_epochs=6, unfrozen_epochs=0)
     played.scores, played.stop_in = [0.5, 0.6, 0.55, 0.6], 4
