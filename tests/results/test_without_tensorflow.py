@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from keras_landslide import paper, scores
 from keras_landslide.files.atomic import read_json
-from keras_landslide.results import paired, report, result, tables
+from keras_landslide.results import figures, paired, report, result, tables
 from keras_landslide.pictures import learning_curves
 
 folder, out = map(Path, sys.argv[1:])
@@ -23,6 +23,7 @@ print(scores.interval(counts, content["groups"], scores.mean_iou))
 pair = paired.Pair(("one", "other"), ("one", "other"))
 print("\\n".join(pair.table({"all": pair.line(counts, counts, content["groups"], scores.landslide_iou)})))
 learning_curves(content["history"], out / "curves.png", row.title)
+figures.write_figure(lambda: figures.learning_curves(result.firsts(result.read_results(folder))), out, "rows")
 loaded = {name.partition(".")[0] for name in sys.modules} & {"keras", "tensorflow", "jax", "torch"}
 sys.exit(f"loaded: {loaded}" if loaded else 0)
 """
