@@ -13,7 +13,8 @@ from .settings import IGNORE_LABEL
 # RGB
 OUTLINE = (255, 230, 0)  # the scar's browns and the forest's greens have no yellow as bright
 LABEL = (255, 255, 255)
-WRONG, MISSED = (230, 120, 0), (30, 110, 255)  # orange and blue are told apart in every common colour blindness
+WRONG, MISSED = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's, told apart with any colour vision
+ERRORS = {"outline of the label": LABEL, "falsely marked": WRONG, "missed": MISSED}  # what the colours mean
 TINT = 0.5  # of those over the image, which shows through
 
 
@@ -32,7 +33,7 @@ def errors_drawn(image: np.ndarray, truth: np.ndarray, found: np.ndarray) -> np.
 
     >>> truth, found = np.array([[0, 1, 255, 0]] * 4, np.uint8), np.array([[1, 0, 1, 0]] * 4, np.uint8)
     >>> errors_drawn(np.zeros((4, 4, 3), np.uint8), truth, found)[1].tolist()
-    [[230, 120, 0], [255, 255, 255], [0, 0, 0], [0, 0, 0]]
+    [[213, 94, 0], [255, 255, 255], [0, 0, 0], [0, 0, 0]]
     """
     valid = truth != IGNORE_LABEL
     wrong = valid & (found > 0) & (found != truth)
@@ -101,25 +102,31 @@ def comparison_figure(
     for line, (name, pictures) in zip(axes, rows, strict=True):
         line[0].set_ylabel(name, fontsize=8)
         for axis, picture in zip(line, pictures, strict=True):
-            axis.imshow(picture, cmap="gray", vmin=0, vmax=1 if picture.ndim == 2 else None, interpolation="nearest")
-            axis.set_xticks([])
-            axis.set_yticks([])
+            show(axis, picture)
     for axis, column in zip(axes[0], columns, strict=True):
         axis.set_title(column, fontsize=9)
     save_figure(figure, path)
 
 
-def subplots(rows: int, columns: int, figsize: tuple[float, float]):
+def show(axis, picture: np.ndarray) -> None:
+    """Draw a picture without ticks: `(H, W, 3)` uint8, or a mask `(H, W)` bool in black and white."""
+    axis.imshow(picture, cmap="gray", vmin=0, vmax=1 if picture.ndim == 2 else None, interpolation="nearest")
+    axis.set_xticks([])
+    axis.set_yticks([])
+
+
+def subplots(rows: int, columns: int, figsize: tuple[float, float], **how):
     """A figure without pyplot, which would want a screen and keep every figure."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=figsize, layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False)
+    return figure, figure.subplots(rows, columns, squeeze=False, **how)
 
 
 def save_figure(figure, path: Path | str, dpi: int = 120) -> None:
+    """Write a figure as its path's suffix says, `.png` or `.pdf`."""
     with written_beside(Path(path)) as beside:
-        figure.savefig(beside, dpi=dpi, format="png")
+        figure.savefig(beside, dpi=dpi, format=Path(path).suffix.removeprefix("."))
 
 
 def svg_text(figure) -> str:

@@ -72,6 +72,7 @@ EXAMPLES = {
         "  keras-landslide tables --results results --data bijie\n"
         "  keras-landslide tables --results results --data bijie --out tables"
     ),
+    "figures": "  keras-landslide figures --results results --data bijie --out figures",
     "predict": (
         "  keras-landslide predict photo.png\n"
         "  keras-landslide predict --weights runs/psp/best.weights.h5 photo.png folder/\n"
@@ -124,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_augment(parsers)
     _add_models(parsers)
     _add_tables(parsers)
+    _add_figures(parsers)
     return parser
 
 
@@ -412,3 +414,13 @@ def _add_tables(parsers) -> None:
         "--out", metavar="FOLDER", help="write each table as Markdown, CSV and LaTeX there, instead of printing it"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace earlier tables there")
+
+
+def _add_figures(parsers) -> None:
+    parser = _add(parsers, "figures", "Figures 4 to 6, curves and the worst test images, without a model")
+    _add_results(parser)
+    parser.add_argument("--data", required=True, metavar="FOLDER", help="the images that were scored")
+    parser.add_argument(
+        "--out", default="figures", metavar="FOLDER", help="where each figure goes as PNG and PDF; default: %(default)s"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace earlier figures there")

@@ -1,22 +1,14 @@
 """A table as Markdown, CSV and LaTeX."""
 
+import math
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..files.atomic import csv_text
+from .estimates import Estimate
 
-
-@dataclass(frozen=True)
-class Estimate:
-    """A fraction with its 95 % interval, or a difference of two, which is `signed`."""
-
-    value: float
-    interval: tuple[float, float]
-    signed: bool = False
-
-
-# Fractions are printed in per cent; None is an empty cell.
+# Fractions are printed in per cent; None and NaN are an empty cell.
 Cell = str | int | float | Estimate | None
 
 
@@ -109,7 +101,9 @@ def _text(cell: Cell) -> str:
 def _number(cell: str | int | float | None) -> str:
     if cell is None:
         return ""
-    return f"{100 * cell:.2f}" if isinstance(cell, float) else str(cell)
+    if isinstance(cell, float):
+        return "" if math.isnan(cell) else f"{100 * cell:.2f}"
+    return str(cell)
 
 
 def _parts(cell: Cell, three: bool) -> list[str]:

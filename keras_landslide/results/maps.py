@@ -1,4 +1,4 @@
-"""What is counted from probability maps and masks, without a model: outlines and landslides."""
+"""What is counted from probability maps and masks, without a model: outlines, landslides, curves."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from .result import Result
 # Csurka et al., "What is a good evaluation measure for semantic segmentation?", BMVC 2013: the distance at which two
 # outlines still agree, as a share of the image's diagonal. Of the median image of Bijie it is 2.5 pixels, 2 metres.
 BOUNDARY_TOLERANCE = 0.0075
+LEVELS = 256  # that a map tells apart
 FOUND = 0.5  # a landslide is found where the IoU of its mask with what is marked of it is above this
 
 
@@ -107,3 +108,49 @@ def landslide_iou(truth: np.ndarray, marked: np.ndarray) -> float:
     _, pieces = cv2.connectedComponents(marked.astype(np.uint8), connectivity=8)
     touching = np.isin(pieces, np.unique(pieces[truth & marked]))
     return float((truth & marked).sum() / (truth | touching).sum())
+
+
+def histogram(result: Result, samples: Collection[Sample]) -> np.ndarray:
+    """How many pixels of background and of landslide have each of the 256 probabilities of a map, `(2, 256)` int64."""
+    counts = np.zeros((2, LEVELS), np.int64)
+    for sample in samples:
+        probability, truth = map_and_mask(result, sample)
+        levels = np.rint(probability * (LEVELS - 1)).astype(np.int64)
+        counts += np.stack([np.bincount(levels[truth == landslide], minlength=LEVELS) for landslide in (False, True)])
+    return counts
+
+
+def precision_recall(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Precision and recall of the landslide class where all pixels of a probability and above are marked.
+
+    `counts` are those of `histogram`; for every probability that a pixel has, the highest first, `(n,)` float64.
+    """
+    false, true = np.cumsum(counts[:, ::-1], axis=1)
+    held = counts.sum(axis=0)[::-1] > 0
+    return (true / np.maximum(true + false, 1))[held], (true / true[-1])[held]
+
+
+def average_precision(counts: np.ndarray) -> float:
+    """The mean of the precisions of `precision_recall`, each weighted with the recall that it adds."""
+    precision, recall = precision_recall(counts)
+    return float((np.diff(recall, prepend=0) * precision).sum())
+
+
+def reliability(counts: np.ndarray, bins: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean probability, share of landslide and number of pixels of equally wide bins, `(bins,)` each; NaN where empty.
+
+    `counts` are those of `histogram`.
+    """
+    probabilities = np.arange(LEVELS) / (LEVELS - 1)
+    places = np.minimum((probabilities * bins).astype(int), bins - 1)
+    pixels, landslide, summed = (
+        np.bincount(places, weights, bins) for weights in (counts.sum(0), counts[1], counts.sum(0) * probabilities)
+    )
+    with np.errstate(invalid="ignore"):
+        return summed / pixels, landslide / pixels, pixels
+
+
+def calibration_error(counts: np.ndarray, bins: int = 10) -> float:
+    """The expected calibration error: how far the bins' shares are from their probabilities, weighted with pixels."""
+    probability, share, pixels = reliability(counts, bins)
+    return float(np.nansum(np.abs(probability - share) * pixels) / pixels.sum())

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +11,16 @@ from ..console import Track, untracked
 from ..errors import LandslideError
 from ..files.atomic import write_text
 from ..paper import ROWS, TABLE_5, TABLE_5_SLIP, TABLE_6, TABLE_6_SLIP
-from ..scores import class_scores, interval, landslide_iou, mean_iou, mean_scores, paired_difference
-from .formats import Cell, Estimate, Table
+from ..scores import class_scores, landslide_iou, mean_iou, mean_scores
+from . import error_analysis
+from .estimates import Estimate, Score, difference, estimate, image_ious, mean_difference, mean_over_images
+from .formats import Cell, Table
 from .maps import BOUNDARY_TOLERANCE, Fit, fits, named_samples
-from .result import Decision, Result, Scored, firsts
+from .result import Decision, Result, firsts
 
-Score = Callable[[np.ndarray], float]
 Seeds = Mapping[str, Mapping[int, Result]]  # row to seed to result, as `read_results` gives them
-Counts = Mapping[str, np.ndarray]
-NAMES = ("table5", "table6", "beyond_table5", "differences", "seeds", "runs")  # of the tables, and of their files
+# Of the tables, and of their files.
+NAMES = ("table5", "table6", "beyond_table5", "differences", "seeds", "runs", *error_analysis.NAMES)
 
 
 def all_tables(results: Seeds, data: Path | str | None = None, track: Track = untracked) -> list[Table]:
@@ -42,6 +43,7 @@ def all_tables(results: Seeds, data: Path | str | None = None, track: Track = un
         differences(rows),
         seeds_table(results),
         runs(results),
+        *error_analysis.error_tables(rows),
     ]
 
 
@@ -111,7 +113,7 @@ def _lines(
         (
             title if decision is result else _with_threshold(title, decision),
             *(printed if decision is result else (None for _ in printed)),
-            *(_estimate(decision, score) for score in scores),
+            *(estimate(decision, score) for score in scores),
         )
         for decision in result.decisions
     ]
@@ -119,10 +121,6 @@ def _lines(
 
 def _with_threshold(title: str, decision: Decision) -> str:
     return f"{title}, threshold {decision.threshold:g}"
-
-
-def _estimate(scored: Scored, score: Score) -> Estimate:
-    return Estimate(score(scored.confusion), interval(scored.counts, scored.groups, score))
 
 
 def _mean(name: str) -> Score:
@@ -140,17 +138,17 @@ def beyond(rows: Mapping[str, Result], measured: Mapping[str, list[dict[str, Fit
     """
     lines: list[tuple[Cell, ...]] = []
     for name, result in rows.items():
-        for place, decision in enumerate(result.decisions):
-            of_images = measured.get(name)
-            title = ROWS[name].title
+        fitted: Sequence[Mapping[str, Fit] | None] = measured.get(name) or [None for _ in result.decisions]
+        for decision, of_images in zip(result.decisions, fitted, strict=True):
+            title, alarms = ROWS[name].title, decision.negatives
             lines.append(
                 (
-                    _with_threshold(title, decision) if place else title,
-                    _mean_over_images(image_ious(decision), decision.groups),
-                    _estimate(decision.completed, landslide_iou) if decision.completed else None,
-                    *_found(decision, of_images and of_images[place]),
-                    decision.negatives and decision.negatives.false_alarms,
-                    decision.negatives and decision.negatives.marked_area,
+                    title if decision is result else _with_threshold(title, decision),
+                    mean_over_images(image_ious(decision), decision.groups),
+                    estimate(decision.completed, landslide_iou) if decision.completed else None,
+                    *_found(decision, of_images),
+                    alarms.false_alarms if alarms else None,
+                    alarms.marked_area if alarms else None,
                 )
             )
     images = len(next(iter(rows.values())).per_image)
@@ -175,31 +173,12 @@ def beyond(rows: Mapping[str, Result], measured: Mapping[str, list[dict[str, Fit
     return Table("beyond_table5", "Beyond Table 5", head, tuple(lines), notes)
 
 
-def image_ious(scored: Scored) -> dict[str, float]:
-    """The landslide IoU of every image."""
-    return {name: landslide_iou(confusion) for name, confusion in scored.counts.items()}
-
-
-def _mean_over_images(values: Mapping[str, float], groups: Mapping[str, str]) -> Estimate:
-    counts = counted_once(values)
-    return Estimate(ratio(np.sum(list(counts.values()), axis=0)), interval(counts, groups, ratio))
-
-
-def counted_once(values: Mapping[str, float]) -> Counts:
-    """Values of images as counts of which `ratio` is the mean: an image without a value counts nowhere."""
-    return {name: np.zeros(2) if np.isnan(value) else np.array([value, 1]) for name, value in values.items()}
-
-
-def ratio(counts: np.ndarray) -> float:
-    return float(counts[0] / counts[1]) if counts[1] else float("nan")
-
-
 def _found(decision: Decision, of_images: Mapping[str, Fit] | None) -> tuple[Cell, ...]:
     """Boundary F1 and the landslides found, which maps tell, and those touched, which counts tell."""
     touched = sum(bool(confusion[1, 1]) for confusion in decision.counts.values())
     if of_images is None:
         return None, None, touched
-    boundary = _mean_over_images({name: fit.boundary_f1 for name, fit in of_images.items()}, decision.groups)
+    boundary = mean_over_images({name: fit.boundary_f1 for name, fit in of_images.items()}, decision.groups)
     return boundary, sum(fit.found for fit in of_images.values()), touched
 
 
@@ -208,19 +187,14 @@ def differences(rows: Mapping[str, Result]) -> Table:
     order = sorted(rows.values(), key=lambda result: -landslide_iou(result.confusion))
     lines: list[tuple[Cell, ...]] = []
     for better, worse in itertools.combinations(order, 2):
-        pooled = _difference(better, worse, landslide_iou)
+        pooled = difference(better, worse, landslide_iou)
         one, other = ROWS[better.row].title, ROWS[worse.row].title
         lines.append(
             (
                 f"{one} beats {other}" if pooled.interval[0] > 0 else f"{one} and {other}: not told apart",
                 pooled,
-                _difference(better, worse, mean_iou),
-                Estimate(
-                    *paired_difference(
-                        counted_once(image_ious(worse)), counted_once(image_ious(better)), better.groups, ratio
-                    ),
-                    signed=True,
-                ),
+                difference(better, worse, mean_iou),
+                mean_difference(better, worse),
             )
         )
     head = ("rows", "landslide IoU", "mIoU", "landslide IoU, mean over images")
@@ -231,10 +205,6 @@ def differences(rows: Mapping[str, Result]) -> Table:
     return Table("differences", "Differences between rows on the same images", head, tuple(lines), notes)
 
 
-def _difference(better: Result, worse: Result, score: Score) -> Estimate:
-    return Estimate(*paired_difference(worse.counts, better.counts, better.groups, score), signed=True)
-
-
 def seeds_table(results: Seeds) -> Table:
     """Rows trained with several seeds: mean and standard deviation, beside half the interval of the test images."""
     lines: list[tuple[Cell, ...]] = []
@@ -242,7 +212,7 @@ def seeds_table(results: Seeds) -> Table:
         if len(seeds) < 2:
             continue
         scores = [
-            _spread([_estimate(result, score) for result in seeds.values()]) for score in (mean_iou, landslide_iou)
+            _spread([estimate(result, score) for result in seeds.values()]) for score in (mean_iou, landslide_iou)
         ]
         lines.append((ROWS[row].title, ", ".join(map(str, seeds)), *scores[0], *scores[1]))
     of_score = ("mean", "standard deviation over seeds", "half the interval over images")
@@ -264,7 +234,7 @@ def _spread(estimates: Sequence[Estimate]) -> tuple[float, float, float]:
 def runs(results: Seeds) -> Table:
     """What was run: settings that differ between machines and rows, time, start of the weights, commit."""
     every = [result for seeds in results.values() for result in seeds.values()]
-    lines = tuple(
+    lines: tuple[tuple[Cell, ...], ...] = tuple(
         (
             ROWS[result.row].title,
             result.seed,
@@ -272,7 +242,7 @@ def runs(results: Seeds) -> Table:
             len(result.history),
             f"{result.minutes:.0f} min on {result.machine['cores']} cores",
             float(result.validation["miou"]),
-            result.start and result.start["weights"],
+            result.start["weights"] if result.start else None,
             random_stages(result),
             result.commit and re.sub(r"\b([0-9a-f]{9})[0-9a-f]+", r"\1", result.commit),
             result.date,

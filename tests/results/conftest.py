@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from keras_landslide.training import plan
-from tests.results.test_experiments import loaded
-from tests.small import small_network
-
 
 @pytest.fixture
 def quickly(bijie, tmp_path, monkeypatch, capsys):
     """A function that runs `experiments/<name>.py --quick` on real images with a small network in the place of the row.
 
-    It returns the exit code, the result and what was printed. The rows themselves are trained by `test_quick`.
+    It returns the exit code, the result and what was printed. The rows themselves are trained by `test_quick`. Keras is
+    loaded here, because tests of tables and figures need none.
     """
+    from keras_landslide.training import plan
+    from tests.results.test_experiments import loaded
+    from tests.small import small_network
+
     monkeypatch.setattr(plan, "initialise_backbone", lambda network, name, weights: [])
 
     def quick(name: str, *arguments) -> tuple[int, dict, str]:

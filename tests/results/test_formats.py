@@ -4,7 +4,8 @@ import csv
 import io
 import re
 
-from keras_landslide.results.formats import Estimate, Table
+from keras_landslide.results.estimates import Estimate
+from keras_landslide.results.formats import Table
 
 TABLE = Table(
     "scores",

@@ -5,7 +5,18 @@ import pytest
 
 from keras_landslide.errors import LandslideError
 from keras_landslide.files.images import write_image
-from keras_landslide.results.maps import boundary_f1, fits, landslide_iou, named_samples, outline
+from keras_landslide.results.maps import (
+    average_precision,
+    boundary_f1,
+    calibration_error,
+    fits,
+    histogram,
+    landslide_iou,
+    named_samples,
+    outline,
+    precision_recall,
+    reliability,
+)
 from keras_landslide.results.result import read_result, write_probability
 
 
@@ -133,3 +144,43 @@ def test_maps_and_images_that_do_not_belong_together_are_refused(one_image, stor
         fits(result, named_samples(data, ["a"]))
     without = read_result(stored("unet_resnet50", {"a": [[1200, 0], [0, 400]]}) / "unet_resnet50.json")
     assert fits(without, named_samples(data, ["a"])) is None
+
+
+def test_a_histogram_counts_every_pixel_by_truth_and_probability(one_image):
+    data, result = one_image
+    counts = histogram(result, named_samples(data, ["a"]))
+    assert {(level, count) for level, count in enumerate(counts[0]) if count} == {(26, 1200)}  # 0.1
+    assert {(level, count) for level, count in enumerate(counts[1]) if count} == {(153, 200), (230, 200)}  # 0.6, 0.9
+
+
+@pytest.fixture
+def by_hand():
+    """Probabilities 1: 4 of 5 pixels landslide, 0.6: 3 of 5, 0.2: 1 of 10; and 30 of background with 0."""
+    counts = np.zeros((2, 256), int)
+    for level, (background, landslide) in {255: (1, 4), 153: (2, 3), 51: (9, 1), 0: (30, 0)}.items():
+        counts[:, level] = background, landslide
+    return counts
+
+
+def test_precision_and_recall_by_hand(by_hand):
+    precision, recall = precision_recall(by_hand)
+    np.testing.assert_allclose(precision, [4 / 5, 7 / 10, 8 / 20, 8 / 50])
+    np.testing.assert_allclose(recall, [4 / 8, 7 / 8, 1, 1])
+    assert average_precision(by_hand) == pytest.approx(4 / 8 * 4 / 5 + 3 / 8 * 7 / 10 + 1 / 8 * 8 / 20)
+
+
+def test_reliability_by_hand(by_hand):
+    probability, share, pixels = reliability(by_hand)
+    np.testing.assert_allclose(probability[[0, 2, 6, 9]], [0, 0.2, 0.6, 1])
+    np.testing.assert_allclose(share[[0, 2, 6, 9]], [0, 1 / 10, 3 / 5, 4 / 5])
+    assert pixels.tolist() == [30, 0, 10, 0, 0, 0, 5, 0, 0, 5]
+    assert np.isnan(share[[1, 3, 4, 5, 7, 8]]).all()
+    assert calibration_error(by_hand) == pytest.approx((10 * 0.1 + 5 * 0 + 5 * 0.2) / 50)
+
+
+def test_bins_hold_the_mean_of_what_is_in_them():
+    counts = np.zeros((2, 256), int)
+    counts[:, 128] = 3, 1  # 0.502
+    counts[:, 152] = 0, 4  # 0.596
+    probability, share, _ = reliability(counts)
+    assert probability[5] == pytest.approx((4 * 128 + 4 * 152) / 8 / 255) and share[5] == 5 / 8

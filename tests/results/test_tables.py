@@ -85,6 +85,10 @@ def test_beyond_table_5_by_hand(stored):
     folder = stored("unet_vgg16", COUNTS, TOGETHER, completed=completed, negatives=negatives)
     found = cells(beyond(rows(folder), {}), "U-Net (VGG)")
     assert found == ["50.00 (50.0–50.0)", "70.00 (70.0–70.0)", "", "", "2", "25.00", "3.12"]
+    assert len(beyond(rows(folder), {}).lines) == 1
+    at_threshold = {"labels": "original", "groups": TOGETHER, "per_image": BETTER, "threshold": 0.75}
+    folder = stored("unet_vgg16", COUNTS, TOGETHER, at_threshold=at_threshold)
+    assert cells(beyond(rows(folder), {}), "U-Net (VGG), threshold 0.75")[0] == "100.00 (100.0–100.0)"
     lacking = stored("unet_resnet50", {"a": [[85, 5], [10, 0]], "b": [[60, 0], [10, 30]]}, TOGETHER)
     assert cells(beyond(rows(lacking), {}), "U-Net (ResNet50)") == ["37.50 (37.5–37.5)", "", "", "", "1", "", ""]
 
@@ -166,7 +170,9 @@ def test_the_command_writes_every_table(with_maps, tmp_path, capsys, fails):
     folder, data = with_maps
     command = ["tables", "--results", str(folder), "--data", str(data), "--out", str(tmp_path / "out")]
     assert main(command) == 0
-    assert f"6 tables of 2 rows, each as Markdown, CSV and LaTeX: {tmp_path / 'out'}" in capsys.readouterr().out
+    assert (
+        f"{len(NAMES)} tables of 2 rows, each as Markdown, CSV and LaTeX: {tmp_path / 'out'}" in capsys.readouterr().out
+    )
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(file_names())
     with (tmp_path / "out" / "beyond_table5.csv").open(newline="") as file:
         marked, without = csv.DictReader(file)

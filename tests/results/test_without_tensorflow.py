@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from keras_landslide import paper, scores
 from keras_landslide.files.atomic import read_json
-from keras_landslide.results import card, paired, report, result, run_record, run_report, tables
+from keras_landslide.results import card, comparisons, figures, paired, report, result, run_record, run_report, tables
 from keras_landslide.pictures import learning_curves
 
 folder, out = map(Path, sys.argv[1:])
@@ -27,6 +27,7 @@ scored = run_record.Scores("original", counts, content["groups"])
 said = run_record.RunSettings(run_record.Settings())
 run = run_record.RunRecord(folder, said, None, (), scored, None, {})
 assert "Beside the paper" in run_report.report_page(run, {}, "no data")
+figures.write_figure(lambda: figures.learning_curves(result.firsts(result.read_results(folder))), out, "rows")
 loaded = {name.partition(".")[0] for name in sys.modules} & {"keras", "tensorflow", "jax", "torch"}
 sys.exit(f"loaded: {loaded}" if loaded else 0)
 """
