@@ -9,16 +9,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from keras_landslide.errors import exit_code
-from keras_landslide.files.atomic import write_text
+from keras_landslide.files.atomic import read_json, write_text
 from keras_landslide.models.costs import model_cost
 from keras_landslide.paper import INPUT_SIZE, PUBLIC_MULTIPLY_ADDS, TABLE_5
+from keras_landslide.results.card import summary
 from keras_landslide.results.catalogue import SHIPPED, TABLE, computed, table_text
 from keras_landslide.results.formats import Table
 from keras_landslide.results.result import read_results
 from keras_landslide.results.tables import all_tables
+from keras_landslide.settings import SHIPPED_WEIGHTS
 
 ROOT = Path(__file__).resolve().parents[1]
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "results.md"
+SHIPPED_RESULT = ROOT / "results" / "shipped" / f"{SHIPPED_WEIGHTS}.json"
 BIJIE = ROOT.parent / "shared" / "bijie"
 
 
@@ -54,7 +57,8 @@ def with_tables(text: str, tables: Mapping[str, str]) -> str:
 
 def readme_tables(tables: Sequence[Table], entries) -> dict[str, str]:
     """Those of the README; what notes would say stands in its text."""
-    return {"table5": tables[0].markdown(notes=False), "costs": costs(entries)}
+    shipped = summary(read_json(SHIPPED_RESULT))
+    return {"table5": tables[0].markdown(notes=False), "costs": costs(entries), "shipped": shipped}
 
 
 def page_tables(tables: Sequence[Table]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import pytest
 from keras_landslide.cli import main
 from keras_landslide.data.splits import bijie_table
 from keras_landslide.paper import ROWS
+from keras_landslide.results.card import summary
 from keras_landslide.results.catalogue import SHIPPED, TABLE, computed, table_text
 from keras_landslide.results.result import read_results
 from keras_landslide.results.tables import all_tables
@@ -44,10 +45,18 @@ def test_the_tables_of_results_are_those_of_the_files(data):
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     tables = {table.name: table for table in all_tables(read_results(ROOT / "results"), data)}
     for name, table in tables.items():
-        if data or name != "beyond_table5":
+        if data or name not in ("beyond_table5", "causes"):
             assert f"<!-- {name} -->\n{table.markdown()}\n<!-- /{name} -->" in page, name
     assert f"<!-- table5 -->\n{tables['table5'].markdown(notes=False)}\n<!-- /table5 -->" in README
     assert set(re.findall(r"<!-- (\w+) -->", page)) == set(tables)
+
+
+def test_what_is_said_of_the_shipped_weights_is_in_their_result():
+    content = json.loads((ROOT / "results" / "shipped" / "pspnet_mobilenet_v2.json").read_text(encoding="utf-8"))
+    (said,) = re.findall(r"<!-- shipped -->\n(.*)\n<!-- /shipped -->", README)
+    (_, fp), (fn, tp) = (content.get("at_threshold") or content)["confusion"]
+    assert f"{content['images']} Bijie images" in said and f"is {100 * tp / (tp + fp + fn):.1f} %" in said
+    assert said == summary(content)
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)

@@ -44,6 +44,19 @@ def card(content: dict, weights: Path, **told) -> str:
     )
 
 
+def summary(content: dict) -> str:
+    """What the README says of shipped weights, one sentence, from their result."""
+    decided = {**content, **content.get("at_threshold", {})}
+    low, high = interval(decided["per_image"], decided["groups"], landslide_iou)
+    negatives = decided["negatives"]
+    return (
+        f"On {content['images']} Bijie images that they were not trained on, their landslide IoU is "
+        f"{100 * decided['landslide']['iou']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f}); of "
+        f"{negatives['images']} images without landslide {100 * negatives['false_alarms']:.0f} % have more than 1 % of "
+        "their area marked."
+    )
+
+
 def _scores_line(scores: dict) -> str:
     low, high = interval(scores["per_image"], scores["groups"], landslide_iou)
     found = scores["landslide"]

@@ -13,6 +13,7 @@ from .maps import map_and_mask, named_samples
 from .result import Result, Scored
 
 ROW = "pspnet_mobilenet_v2"  # on which every cause is measured
+NAMES = ("causes", "tries")  # of the tables
 HEAD = ("cause", "where", "landslide IoU without", "with", "difference")
 # Of each experiment: its file, the block with the comparison, the names under which that has both scores, and the run
 # that says how it was trained.
@@ -43,6 +44,11 @@ EXPERIMENTS: Mapping[str, tuple[str, Sequence[str], tuple[str, str], Sequence[st
     ),
     "mirror images averaged": ("flips", ("compared", "test images"), ("alone", "averaged"), ()),
 }
+
+
+def comparisons(folder: Path | str, rows: Mapping[str, Result], data: Path | str | None = None) -> list[Table]:
+    """The tables of `NAMES`, of the comparisons and rows in `folder`."""
+    return [causes(folder, rows, data), tries(folder)]
 
 
 def causes(folder: Path | str, rows: Mapping[str, Result], data: Path | str | None = None) -> Table:

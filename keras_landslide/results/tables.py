@@ -12,7 +12,7 @@ from ..errors import LandslideError
 from ..files.atomic import write_text
 from ..paper import ROWS, TABLE_5, TABLE_5_SLIP, TABLE_6, TABLE_6_SLIP
 from ..scores import class_scores, landslide_iou, mean_iou, mean_scores
-from . import error_analysis
+from . import comparisons, error_analysis
 from .estimates import Estimate, Score, difference, estimate, image_ious, mean_difference, mean_over_images
 from .formats import Cell, Table
 from .maps import BOUNDARY_TOLERANCE, Fit, fits, named_samples
@@ -20,7 +20,16 @@ from .result import Decision, Result, firsts
 
 Seeds = Mapping[str, Mapping[int, Result]]  # row to seed to result, as `read_results` gives them
 # Of the tables, and of their files.
-NAMES = ("table5", "table6", "beyond_table5", "differences", "seeds", "runs", *error_analysis.NAMES)
+NAMES = (
+    "table5",
+    "table6",
+    "beyond_table5",
+    "differences",
+    "seeds",
+    "runs",
+    *error_analysis.NAMES,
+    *comparisons.NAMES,
+)
 
 
 def all_tables(results: Seeds, data: Path | str | None = None, track: Track = untracked) -> list[Table]:
@@ -44,6 +53,7 @@ def all_tables(results: Seeds, data: Path | str | None = None, track: Track = un
         seeds_table(results),
         runs(results),
         *error_analysis.error_tables(rows),
+        *comparisons.comparisons(next(iter(rows.values())).path.parent, rows, data),
     ]
 
 
