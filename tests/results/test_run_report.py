@@ -156,7 +156,7 @@ def test_errors_are_drawn_over_the_image():
     plain, drawn = (page.pictures[name] for name in sorted(page.pictures))
     assert "one as it is" in page.pictures and plain.shape == drawn.shape == (480, 288, 3)
     np.testing.assert_allclose(plain, 120, atol=2)
-    for row, colour in ((5, (75, 115, 187)), (20, (120, 120, 120)), (40, (175, 120, 60)), (80, (120, 120, 120))):
+    for row, colour in ((5, (60, 117, 149)), (20, (120, 120, 120)), (40, (166, 107, 60)), (80, (120, 120, 120))):
         np.testing.assert_allclose(drawn[round(4.8 * row), 144], colour, atol=6)
     np.testing.assert_allclose(drawn[round(4.8 * 30) - 1, 144], 255, atol=12)  # the outline of the label
 
