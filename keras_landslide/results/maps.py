@@ -14,7 +14,7 @@ from ..errors import LandslideError
 from .result import Result
 
 # Csurka et al., "What is a good evaluation measure for semantic segmentation?", BMVC 2013: the distance at which two
-# outlines still agree, as a share of the image's diagonal. Of the median image of Bijie it is 2.5 pixels, 2 metres.
+# outlines still agree, as a share of the image's diagonal. In the median test image of paper510: 2.6 pixels, 2 metres.
 BOUNDARY_TOLERANCE = 0.0075
 LEVELS = 256  # that a map tells apart
 FOUND = 0.5  # a landslide is found where the IoU of its mask with what is marked of it is above this
