@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import cv2
 import numpy as np
 
-VOID = ("meta", "img")
+VOID = ("meta", "img", "link", "base", "embed")
 INLINE = ("b", "code", "small", "span")  # after others a line ends
 
 

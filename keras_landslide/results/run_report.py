@@ -87,8 +87,8 @@ def _training(record: RunRecord) -> Element:
     )
     caption = (
         f"Planned were up to {settings.frozen_epochs} epochs with the backbone frozen and {settings.unfrozen_epochs} "
-        "with everything trained. The mIoU of the curves is of the model's square input; the scores below are of the "
-        "images at their own size."
+        "with everything trained. The mIoU of the curves is of the model's square input; scores are of the images at "
+        "their own size."
     )
     curves = picture(svg.encode(), "image/svg+xml", alt, class_="chart")
     return section(

@@ -23,6 +23,14 @@ DESCRIPTION = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_draws():
+    """Intervals from as few draws here as on the page: how they are drawn is tested elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("keras_landslide.scores.RESAMPLES", 100)
+        yield
+
+
 def epoch(number: int, val_miou: float) -> Epoch:
     return Epoch(
         number, "unfrozen" if number > 1 else "frozen", 90.0, 0.5 / number, 0.6, 0.4, val_miou, 1e-3, "float32"
