@@ -8,10 +8,11 @@ from ..console import bar, load_tensorflow, say
 def report(options) -> None:
     from ..files.checks import check_made_by
     from ..results.run_record import read_settings
-    from ..results.run_report import MADE_BY, REPORT
+    from ..results.run_report import MADE_BY
+    from ..settings import RUN_REPORT
 
     read_settings(options.folder)  # a wrong folder takes no time
-    out = options.out or Path(options.folder) / REPORT
+    out = options.out or Path(options.folder) / RUN_REPORT
     check_made_by(out, MADE_BY)
     load_tensorflow()
     from ..results.run_folder import write_report

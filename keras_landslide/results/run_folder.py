@@ -6,15 +6,17 @@ from pathlib import Path
 import numpy as np
 
 from ..console import Track, untracked
+from ..data.classes import MOST_PROBABLE
 from ..data.dataset import Source
 from ..errors import LandslideError
 from ..files.atomic import write_text
 from ..models.loading import rebuilt
 from ..models.saving import StoredWeights, read_weights
 from ..prediction.predictor import Predictor
+from ..settings import RUN_REPORT
 from ..training.runs import Run, read_history
 from .run_record import Epoch, Images, RunRecord, Weights, checked_history, read_scores, read_settings
-from .run_report import REPORT, report_page
+from .run_report import report_page
 from .run_scores import PICTURES, Predicted
 
 
@@ -46,7 +48,7 @@ def write_report(
                 raise
             without = error.message.rstrip(":")
         else:
-            predictor = Predictor.of(rebuilt(weights))
+            predictor = Predictor.of(rebuilt(weights), threshold=MOST_PROBABLE)  # as it was scored
             predicted = {name: Predicted(image, truth, predictor.classes(image)) for name, image, truth in track(shown)}
     write_text(out, report_page(record, predicted, without))
     return Reported(record.scores is not None, without)
@@ -88,7 +90,7 @@ def _history(folder: Path) -> tuple[Epoch, ...]:
 
 def _sizes(folder: Path) -> dict[str, int]:
     """Bytes of each file of the run, by its name in the folder."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != REPORT]
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != RUN_REPORT]
     return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
 
 

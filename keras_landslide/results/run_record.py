@@ -34,6 +34,19 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class Threshold:
+    """The landslide IoU, a fraction, at each decision threshold, over images with and without landslide."""
+
+    chosen: Finite
+    images: Count
+    negatives: Count
+    landslide_iou: dict[str, Finite]
+
+    def iou_at(self, threshold: float) -> float:
+        return self.landslide_iou[str(threshold)]
+
+
+@dataclass(frozen=True)
 class Scores:
     """`scores.json`: the counts of every validation image, `[[TN, FP], [FN, TP]]` for two classes, and its group."""
 
@@ -41,6 +54,7 @@ class Scores:
     per_image: Annotated[dict[str, list[list[Count]]], Field(min_length=1)]
     groups: dict[str, str]
     class_names: tuple[str, ...] = ()
+    threshold: Threshold | None = None
 
     def __post_init__(self):
         if not self.class_names:  # files of earlier versions lack them

@@ -11,7 +11,6 @@ from .markup import Content, Element, element, facts, folded, page, picture, sec
 from .run_record import RunRecord
 from .run_scores import Predicted, interval_of, paper_section, percent, picture_sections, validation_section
 
-REPORT = "report.html"  # in the run folder, where no other name is asked for
 MADE_BY = "keras-landslide report"  # stands in every page: such a file may be replaced
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..data.classes import MOST_PROBABLE
 from ..data.letterbox import Letterbox
 from ..files.images import jpeg
 from ..paper import CITATION, TEST_IMAGES, Row
@@ -56,7 +57,21 @@ def validation_section(scores: Scores) -> Element:
         for number, name in enumerate(scores.class_names)
     ]
     by_class = table("Scores by class (%)", ["class", *CLASS_SCORES.values()], rows)
-    return section("Validation scores", element("p", explained), by_class, _confusion(scores), _all_images(scores))
+    texts = [element("p", text) for text in (explained, *_decision(scores))]
+    return section("Validation scores", *texts, by_class, _confusion(scores), _all_images(scores))
+
+
+def _decision(scores: Scores) -> list[str]:
+    """What the decision threshold of the weights does, where they have one."""
+    threshold = scores.threshold
+    if threshold is None:
+        return []
+    before, after = (percent(threshold.iou_at(value), 1) for value in (MOST_PROBABLE, threshold.chosen))
+    return [
+        f"These are the scores of the more probable class. The weights' decision threshold is {threshold.chosen:g}: with "
+        f"it {scores.score_name} is {after} % over these images and {threshold.negatives} without landslide, without "
+        f"it {before} %."
+    ]
 
 
 def _of_class(number: int, score: str) -> Callable[[np.ndarray], float]:

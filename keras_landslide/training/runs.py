@@ -13,7 +13,7 @@ from ..errors import LandslideError
 from ..files.atomic import csv_text, read_json, write_json, write_text
 from ..models.description import Description, parsed
 from ..models.saving import read_description, save_weights
-from ..settings import COMPUTING, Settings
+from ..settings import COMPUTING, RUN_REPORT, Settings
 from .checkpoint import Checkpoint, read_checkpoint, read_state, write_checkpoint
 
 MAY_FOLLOW = ("mixed_bfloat16", "float32")  # where a machine lacks the instructions; the other way gains nothing
@@ -77,6 +77,7 @@ class Run:
             self.checkpoint,
             self.curves,
             self.scores,
+            self.folder / RUN_REPORT,
             self.folder / "history.csv",
         ):
             path.unlink(missing_ok=True)
