@@ -68,9 +68,9 @@ def _decision(scores: Scores) -> list[str]:
         return []
     before, after = (percent(threshold.iou_at(value), 1) for value in (MOST_PROBABLE, threshold.chosen))
     return [
-        f"These are the scores of the more probable class. The weights' decision threshold is {threshold.chosen:g}: with "
-        f"it {scores.score_name} is {after} % over these images and {threshold.negatives} without landslide, without "
-        f"it {before} %."
+        f"These are the scores of the more probable class. The weights' decision threshold is {threshold.chosen:g}: "
+        f"with it {scores.score_name} is {after} % over these images and {threshold.negatives} without landslide, "
+        f"without it {before} %."
     ]
 
 
