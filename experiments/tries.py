@@ -72,7 +72,7 @@ def validated(name: str, seed: int, split: Split, options: argparse.Namespace) -
     run = trained(settings, shown, Path(options.out) / f"{name}_{seed}")
     scores = read_json(run.scores)
     return {
-        **{key: scores[key] for key in ("images", "miou", "landslide", "groups", "per_image", "threshold")},
+        **{key: scores[key] for key in ("images", "miou", "landslide", "groups", "per_image", "decision_threshold")},
         **came_about(run.history),
         "settings": run.description.settings,
     }

@@ -69,9 +69,9 @@ def test_validation_scores_are_those_of_the_best_weights_on_the_validation_image
     ious = [counts[n, n] / (counts[n].sum() + counts[:, n].sum() - counts[n, n]) for n in (0, 1)]
     line = max(read_history(tiny_run), key=lambda line: line["val_miou"])
     assert line["val_miou"] == pytest.approx(np.mean(ious), abs=1e-3)
-    assert (
-        json.loads((tiny_run / "scores.json").read_text()).items() <= evaluated(best, scenes, tmp_path, "val").items()
-    )
+    scores = json.loads((tiny_run / "scores.json").read_text())
+    assert read_description(best).threshold == scores.pop("decision_threshold")["chosen"]
+    assert scores.items() <= evaluated(best, scenes, tmp_path, "val", "--threshold", "0.5").items()
 
 
 def test_the_weights_describe_themselves(tiny_run, best, scenes):

@@ -9,7 +9,7 @@ from ..console import bar
 from ..settings import Settings
 from .checks import check_samples
 from .labels import with_labels
-from .layouts import find_data
+from .layouts import find_data, has_negatives
 from .overlaps import find_overlaps, overlap_groups
 from .splits import Split, all_listed, listed_groups, split_samples
 
@@ -34,7 +34,7 @@ class Source:
             fold=self.fold,
             seed=settings.seed,
             classes=settings.classes,
-            negatives=True,
+            negatives=settings.negatives != 0 or (settings.classes == 2 and has_negatives(self.folder)),
         )
         return labelled(split, self.labels)
 

@@ -110,8 +110,18 @@ def find_negatives(folder: Path | str) -> list[Sample]:
     return samples
 
 
+def has_negatives(folder: Path | str) -> bool:
+    """Whether the folder has a place for images without landslide, and anything in it."""
+    images_folder = _negatives_folder(folder)
+    return images_folder.is_dir() and any(images_folder.iterdir())
+
+
+def _negatives_folder(folder: Path | str) -> Path:
+    return Path(folder) / "non-landslide" / "image"
+
+
 def _without_landslide(folder: Path, problems: list[str]) -> list[Sample]:
-    images_folder = folder / "non-landslide" / "image"
+    images_folder = _negatives_folder(folder)
     images = by_stem(images_folder, problems) if images_folder.is_dir() else {}
     if not images:
         raise LandslideError(f"{images_folder}: holds no images; put images without landslides there to use negatives.")

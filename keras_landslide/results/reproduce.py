@@ -40,7 +40,7 @@ QUICK = {
 QUICK_PAIR = {**QUICK, "frozen_epochs": 4, "unfrozen_epochs": 0, "samples_per_epoch": 16}
 QUICK_SAMPLES = 8
 # What a result repeats of a run's scores.json; a file that does not know one of them lacks it.
-VALIDATION = ("images", "miou", "landslide", "background", "confusion", "threshold")
+VALIDATION = ("images", "miou", "landslide", "background", "confusion", "decision_threshold")
 
 
 def main(row: str, description: str, arguments=None) -> None:

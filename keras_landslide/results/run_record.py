@@ -54,7 +54,7 @@ class Scores:
     per_image: Annotated[dict[str, list[list[Count]]], Field(min_length=1)]
     groups: dict[str, str]
     class_names: tuple[str, ...] = ()
-    threshold: Threshold | None = None
+    decision_threshold: Threshold | None = None
 
     def __post_init__(self):
         if not self.class_names:  # files of earlier versions lack them

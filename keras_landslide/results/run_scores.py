@@ -63,7 +63,7 @@ def validation_section(scores: Scores) -> Element:
 
 def _decision(scores: Scores) -> list[str]:
     """What the decision threshold of the weights does, where they have one."""
-    threshold = scores.threshold
+    threshold = scores.decision_threshold
     if threshold is None:
         return []
     before, after = (percent(threshold.iou_at(value), 1) for value in (MOST_PROBABLE, threshold.chosen))

@@ -119,7 +119,7 @@ def _finish(plan: Plan, report: Callable[[str], None]) -> None:
     if settings.classes == 2:
         choice = chosen_threshold(predictor, plan.val_samples, split.negatives["val"])
         describe(run.best_weights, threshold=choice.threshold)
-        scores["threshold"] = choice.to_json()
+        scores["decision_threshold"] = choice.to_json()
         report(str(choice))
     learning_curves(run.history, run.curves, f"{settings.architecture} on {settings.backbone}, seed {settings.seed}")
     write_json(run.scores, scores)

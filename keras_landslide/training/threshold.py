@@ -33,7 +33,7 @@ class Choice:
         return self.landslide_iou[THRESHOLDS.index(threshold)]
 
     def to_json(self) -> dict:
-        """What stands under `threshold` in a run's `scores.json`, fractions."""
+        """What stands under `decision_threshold` in a run's `scores.json`, fractions."""
         by_threshold = dict(zip(map(str, THRESHOLDS), self.landslide_iou, strict=True))
         return {
             "chosen": self.threshold,

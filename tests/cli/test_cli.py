@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from keras_landslide.cli import main
-from keras_landslide.data.layouts import find_samples
+from keras_landslide.data.layouts import find_negatives, find_samples
 from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.data.splits import split_samples
 from keras_landslide.data.synthetic import write_dataset
@@ -130,7 +130,7 @@ def test_a_fold_trains_on_its_own_part_and_says_so(folder, tmp_path, monkeypatch
     with small_network():
         assert main([str(part) for part in arguments]) == 130
     assert "Split auto, fold 4/4: 8 train, 4 val, 4 test" in capsys.readouterr().out
-    assert taken == [split_samples(find_samples(folder), "auto", fold="4/4")]
+    assert taken == [split_samples(find_samples(folder), "auto", fold="4/4", negatives=find_negatives(folder))]
 
 
 def test_a_fold_that_is_none(fails, folder, tmp_path):

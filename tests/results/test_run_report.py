@@ -158,7 +158,7 @@ def test_no_image_is_among_the_worst_and_the_best():
 
 def test_the_threshold_is_told_where_there_is_one():
     at = {str(step / 20): 0.5 for step in range(1, 20)} | {"0.5": 0.641, "0.8": 0.694}
-    told = shown(replace(RECORD, scores=replace(SCORES, threshold=Threshold(0.8, 15, 30, at)))).text
+    told = shown(replace(RECORD, scores=replace(SCORES, decision_threshold=Threshold(0.8, 15, 30, at)))).text
     assert "threshold is 0.8: with it landslide IoU is 69.4 % over these images and 30 without" in told
     assert "without it 64.1 %" in told
     assert "decision threshold" not in shown().text

@@ -93,9 +93,11 @@ def test_a_finished_run_has_the_threshold_in_its_weights_and_scores_of_the_most_
     predictor = Predictor(model.predict_on_batch, 64)
     wanted = [iou_above(threshold, predictor, seen) for threshold in THRESHOLDS]
     best = max(zip(THRESHOLDS, wanted, strict=True), key=lambda at: (at[1], -abs(at[0] - 0.5)))[0]
-    assert scores["threshold"]["chosen"] == read_weights(run.best_weights).description.threshold == best
-    assert list(scores["threshold"]["landslide_iou"].values()) == pytest.approx(wanted)
-    assert scores["threshold"]["images"] == 4 and scores["threshold"]["negatives"] == len(split.negatives["val"])
+    assert scores["decision_threshold"]["chosen"] == read_weights(run.best_weights).description.threshold == best
+    assert list(scores["decision_threshold"]["landslide_iou"].values()) == pytest.approx(wanted)
+    assert scores["decision_threshold"]["images"] == 4 and scores["decision_threshold"]["negatives"] == len(
+        split.negatives["val"]
+    )
     confusion = sum(
         confusion_matrix(truth, predictor(image).argmax(-1)) for image, truth in (one.read() for one in seen[:4])
     )
