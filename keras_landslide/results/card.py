@@ -33,7 +33,7 @@ def card(content: dict, weights: Path, **told) -> str:
         marked_area=f"{100 * decided['negatives']['marked_area']:.2f}",
         threshold=f"{decided['threshold']:g}",
         start=content["start"]["weights"],
-        epochs=len(content["history"]),
+        epochs=f"{len(content['history'])} of up to {settings['frozen_epochs'] + settings['unfrozen_epochs']}",
         minutes=f"{content['minutes']:.0f}",
         cores=machine["cores"],
         processor=machine["processor"],

@@ -29,7 +29,7 @@ RESULT = {
     "start": {"weights": "imagenet", "random_layers": ["head"]},
     "settings": {
         "architecture": "pspnet", "backbone": "mobilenet_v2", "image_size": 352, "augmentation": "strong",
-        "sampling": "squeeze",
+        "sampling": "squeeze", "frozen_epochs": 3, "unfrozen_epochs": 47,
     },
     "machine": {"cores": 2, "processor": "a processor"},
     "minutes": 81.6,
@@ -56,7 +56,7 @@ def test_the_card_has_the_scores_of_the_threshold_and_the_terms(file):
         "5.2 MB",
         "`abc`",
         "489 landslide images and\n  200 without",
-        "45 epochs at 352",
+        "45 of up to 50 epochs at 352",
         "82 minutes on 2 cores",
     ):
         assert told in text

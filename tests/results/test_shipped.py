@@ -80,5 +80,8 @@ def test_shipped_weights_have_a_card_and_are_small(file):
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     assert digest in file.with_name(file.name.split(".")[0] + ".md").read_text()
     assert file.stat().st_size < 12e6
+    name = file.name.split(".")[0]
+    content = json.loads((ROOT / "results" / "shipped" / f"{name}.json").read_text())
+    assert content["weights"]["sha256"] == digest
     with h5py.File(file) as stored:
         assert LICENCE in json.loads(stored.attrs["keras_landslide"])["licence"]
