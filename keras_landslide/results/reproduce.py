@@ -126,9 +126,10 @@ def write_result(options: argparse.Namespace, name: str, content: dict) -> None:
 
 
 def few(split: Split, order: Callable[[Sample], object] = lambda sample: sample.name) -> Split:
-    """The first samples of each subset in this order, for `--quick`."""
+    """The first samples of each subset in this order, and the first negatives, for `--quick`."""
     subsets = {name: sorted(part, key=order)[:QUICK_SAMPLES] for name, part in split.subsets.items()}
-    return dataclasses.replace(split, subsets=subsets)
+    negatives = {name: part[:QUICK_SAMPLES] for name, part in split.negatives.items()}
+    return dataclasses.replace(split, subsets=subsets, negatives=negatives)
 
 
 def trained_result(settings: Settings, split: Split, run_folder: Path, scored_on: Sequence[Split] = ()) -> dict:

@@ -57,7 +57,7 @@ def test_quick(quickly):
     code, content, printed = quickly("negatives", "--negatives", "8")
     assert code == 0 and "area falsely marked" in printed
     alarms = content["compared"]["images with a false alarm"]
-    assert alarms["images"] == 70
+    assert alarms["images"] == 8
     for training, used in (("without_negatives", 0), ("with_negatives", 8)):
         assert content[training]["settings"]["negatives"] == used
         block = content[training]["negatives"]
