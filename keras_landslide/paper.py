@@ -91,7 +91,7 @@ TABLE_6 = {
     },
 }
 
-# Chosen by looking at the test images of paper510, before any of the rows was trained: what Figure 5 shows, and images
+# Chosen by looking at test images of paper510 and their labels, at no prediction: what Figure 5 shows, and images
 # with roads and bare ground around the landslide for Figure 6. The paper does not name its own.
 FIGURE_5 = {
     "js023": "large, new",
