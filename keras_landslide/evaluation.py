@@ -75,6 +75,11 @@ class FalseAlarms:
     per_image: dict[str, tuple[int, int]]
     groups: dict[str, str]
 
+    @property
+    def marked(self) -> int:
+        """The pixels that are marked, of all images together."""
+        return sum(marked for marked, _ in self.per_image.values())
+
     def to_json(self) -> dict:
         """The block `negatives` of `evaluate --json`, fractions: of images, and of all their pixels."""
         marked, pixels = np.array(list(self.per_image.values())).T

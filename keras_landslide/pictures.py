@@ -14,7 +14,8 @@ from .settings import IGNORE_LABEL
 OUTLINE = (255, 230, 0)  # the scar's browns and the forest's greens have no yellow as bright
 LABEL = (255, 255, 255)
 WRONG, MISSED = (213, 94, 0), (0, 114, 178)  # Okabe and Ito's, told apart with any colour vision
-ERRORS = {"outline of the label": LABEL, "falsely marked": WRONG, "missed": MISSED}  # what the colours mean
+# What the colours mean.
+ERRORS = {"outline of the label": LABEL, "marked, but not labelled so": WRONG, "labelled, but not marked": MISSED}
 TINT = 0.5  # of those over the image, which shows through
 
 

@@ -21,26 +21,6 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int = 2)
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
-THRESHOLDS = tuple(step / 20 for step in range(1, 20))  # finer ones would follow the noise of a few images
-
-
-def confusion_by_threshold(truth: np.ndarray, landslide: np.ndarray) -> np.ndarray:
-    """Confusion matrices, `(19, 2, 2)` int64, of what is above each of `THRESHOLDS`; truth 255 is left out.
-
-    `landslide` has the probability of landslide of each pixel, float32.
-
-    >>> confusion_by_threshold(np.array([0, 1, 255]), np.array([0.3, 0.8, 0.9], np.float32))[THRESHOLDS.index(0.5)]
-    array([[1, 0],
-           [0, 1]])
-    """
-    valid = truth != IGNORE_LABEL
-    levels = len(THRESHOLDS) + 1
-    above = np.searchsorted(np.array(THRESHOLDS, np.float32), landslide[valid], side="left")
-    pixels = np.bincount(truth[valid].astype(np.int64) * levels + above, minlength=2 * levels).reshape(2, levels)
-    unmarked = pixels.cumsum(axis=1)[:, :-1]
-    return np.stack([unmarked.T, pixels.sum(axis=1) - unmarked.T], axis=-1)
-
-
 def class_scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """Precision, recall, IoU and F1 of every class (equations 1 to 3), fractions, `(classes,)` float64 each.
 

@@ -19,6 +19,7 @@ from tests.conftest import ROOT, SHARED
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = sorted(path for path in (ROOT / "results").glob("*.json") if path.stem in ROWS)
+SHIPPED_RESULTS = sorted((ROOT / "results" / "shipped").glob("*.json"))
 
 
 def test_both_set_up_commands_stand_there():
@@ -59,7 +60,7 @@ def test_what_is_said_of_the_shipped_weights_is_in_their_result():
     assert said == summary(content)
 
 
-@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*RESULTS, *SHIPPED_RESULTS], ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_result_agrees_with_its_own_counts(path):
     import numpy as np
 

@@ -23,61 +23,13 @@ from ..settings import (
     Settings,
     flag,
 )
+from .examples import EXAMPLES
 
 FORMAT_MEANINGS = {
     "savedmodel": "TensorFlow's, for images of any size",
     "onnx": "for ONNX Runtime and many others, for images of any size",
     "openvino": "for Intel and AMD processors, one size",
     "litert": "for phones and small boards, one size",
-}
-EXAMPLES = {
-    "demo": "  keras-landslide demo\n  keras-landslide demo --out elsewhere --overwrite",
-    "train": (
-        "  keras-landslide train --experiment pspnet_mobilenet_v2 --preset cpu --data bijie --split paper510 "
-        "--out runs/psp\n"
-        "  keras-landslide train --experiment pspnet_resnet50 --data my_images --out runs/mine --frozen-epochs 10\n"
-        "  keras-landslide train --preset cpu --data bijie --split paper510 --negatives all --out runs/with_negatives\n"
-        "  keras-landslide train --preset cpu --data bijie --fold 2/5 --out runs/fold2\n"
-        "  keras-landslide train --experiment pspnet_mobilenet_v2 --preset cpu --data bijie --out runs/from_voc "
-        "--init-weights runs/voc/best.weights.h5\n"
-        "  keras-landslide train --preset cpu --data bijie --split paper510 --out runs/three --seeds 0 1 2\n"
-        "  keras-landslide train --resume runs/psp\n"
-        "  keras-landslide train --resume runs/psp --finish"
-    ),
-    "evaluate": (
-        "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --split paper510 --subset test\n"
-        "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --subset val --json scores.json\n"
-        "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --negatives\n"
-        "  keras-landslide evaluate --weights runs/psp/best.weights.h5 --data bijie --labels both"
-    ),
-    "report": ("  keras-landslide report runs/psp\n  keras-landslide report runs/psp --data bijie --out psp.html"),
-    "models": (
-        "  keras-landslide models\n  keras-landslide models --image-size 352 --output-stride 16\n"
-        "  keras-landslide models --plot figures"
-    ),
-    "export": (
-        "  keras-landslide export --weights runs/psp/best.weights.h5 --format onnx --out exported\n"
-        "  keras-landslide export --weights runs/psp/best.weights.h5 --format litert --image-size 473 --out phone"
-    ),
-    "augment": (
-        "  keras-landslide augment --data bijie --split paper510 --count 2500 --out bijie2500\n"
-        "  keras-landslide augment --data bijie --augmentation strong --contact-sheet strong.png\n"
-        "  keras-landslide train --preset cpu --augmentation none --data bijie2500 --out runs/expanded"
-    ),
-    "prepare": (
-        "  keras-landslide prepare bijie --split paper510 --json report.json\n"
-        "  keras-landslide prepare downloaded.zip --out clean"
-    ),
-    "tables": (
-        "  keras-landslide tables --results results --data bijie\n"
-        "  keras-landslide tables --results results --data bijie --out tables"
-    ),
-    "figures": "  keras-landslide figures --results results --data bijie --out figures",
-    "predict": (
-        "  keras-landslide predict photo.png\n"
-        "  keras-landslide predict --weights runs/psp/best.weights.h5 photo.png folder/\n"
-        "  keras-landslide predict --weights runs/psp/best.weights.h5 folder/ --out mine --resume"
-    ),
 }
 
 
@@ -235,9 +187,12 @@ def _positive(text: str) -> int:
 
 
 def _probability(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not possible; give one between 0 and 1")
+        raise argparse.ArgumentTypeError(f"{text} is not possible; give a number between 0 and 1")
     return value
 
 

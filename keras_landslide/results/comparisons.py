@@ -7,8 +7,9 @@ import numpy as np
 
 from ..files.atomic import read_json
 from ..paper import ROWS
-from ..scores import confusion_matrix, landslide_iou, paired_difference
-from .formats import Cell, Estimate, Table
+from ..scores import confusion_matrix, landslide_iou
+from .estimates import Estimate, difference
+from .formats import Cell, Table
 from .maps import map_and_mask, named_samples
 from .result import Result, Scored
 
@@ -62,16 +63,18 @@ def causes(folder: Path | str, rows: Mapping[str, Result], data: Path | str | No
         path = Path(folder) / f"{name}.json"
         if path.exists():
             content = read_json(path)
-            lines.append((cause, _where(_inside(content, run)), *_compared(_inside(content, block), names)))
+            trained = _inside(content, run)
+            where = _where(trained["settings"], trained["history"])
+            lines.append((cause, where, *_compared(_inside(content, block), names)))
     row = rows.get(ROW)
     if row and row.at_threshold:
         cause = f"decision threshold {row.at_threshold.threshold:g}, chosen on validation"
-        lines.append((cause, _settings(row), *_pair(row, row.at_threshold)))
+        lines.append((cause, *_of_row(row, row.at_threshold)))
     if row and row.completed:
-        lines.append(("scored on completed labels", _settings(row), *_pair(row, row.completed)))
+        lines.append(("scored on completed labels", *_of_row(row, row.completed)))
     together = [result for result in rows.values() if result.maps.is_dir()]
     if row in together and len(together) > 1 and data is not None:
-        lines.append((f"mean of {len(together)} rows", _settings(row), *_pair(row, ensemble(row, together, data))))
+        lines.append((f"mean of {len(together)} rows", *_of_row(row, ensemble(row, together, data))))
     notes = (
         f"Per cent, on {ROWS[ROW].title}, one seed: what is no larger than the difference between seeds says nothing. "
         "Which causes are measured was settled before any was; no setting follows from them.",
@@ -112,12 +115,8 @@ def _inside(content: dict, names: Sequence[str]) -> dict:
     return content
 
 
-def _where(content: dict) -> str:
-    return f"{content['settings']['image_size']} px, {len(content['history'])} epochs"
-
-
-def _settings(row: Result) -> str:
-    return f"{row.settings['image_size']} px, {len(row.history)} epochs"
+def _where(settings: Mapping, history: Sequence) -> str:
+    return f"{settings['image_size']} px, {len(history)} epochs"
 
 
 def _compared(line: dict, names: tuple[str, str]) -> tuple[Cell, ...]:
@@ -125,10 +124,7 @@ def _compared(line: dict, names: tuple[str, str]) -> tuple[Cell, ...]:
     return (*(float(line[name]) for name in names), Estimate(line["difference"], tuple(line["interval"]), signed=True))
 
 
-def _pair(without: Scored, with_it: Scored) -> tuple[Cell, ...]:
-    compared = paired_difference(without.counts, with_it.counts, without.groups, landslide_iou)
-    return (
-        landslide_iou(without.confusion),
-        landslide_iou(with_it.confusion),
-        Estimate(*compared, signed=True),
-    )
+def _of_row(row: Result, other: Scored) -> tuple[Cell, ...]:
+    """Where the row was trained, its score, and that of the same images scored otherwise."""
+    scores = (landslide_iou(scored.confusion) for scored in (row, other))
+    return (_where(row.settings, row.history), *scores, difference(other, row, landslide_iou))

@@ -9,7 +9,7 @@ from ..data.classes import MOST_PROBABLE
 from ..data.letterbox import Letterbox
 from ..files.images import jpeg
 from ..paper import CITATION, TEST_IMAGES, Row
-from ..pictures import LABEL, MISSED, WRONG, errors_drawn
+from ..pictures import ERRORS, LABEL, errors_drawn
 from ..scores import class_scores, confusion_matrix, interval, mean_scores
 from .markup import Content, Element, element, folded, picture, section, table
 from .run_record import Scores
@@ -159,14 +159,10 @@ def picture_sections(scores: Scores, predicted: Mapping[str, Predicted], without
 
 
 def _legend() -> Element:
-    meanings = (
-        ("outline of the label", LABEL, TERRAIN),
-        ("marked, but not labelled so", WRONG, WRONG),
-        ("labelled, but not marked", MISSED, MISSED),
-    )
     lines = [
-        element("li", element("span", style=f"border-color: rgb{border}; background: rgb{inside}"), text)
-        for text, border, inside in meanings
+        element("li", element("span", style=f"border-color: rgb{colour}; background: rgb{inside}"), text)
+        for text, colour in ERRORS.items()
+        for inside in (TERRAIN if colour == LABEL else colour,)
     ]
     return element("ul", *lines, class_="legend")
 

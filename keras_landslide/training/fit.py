@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from ..console import progress
+from ..console import bar, progress
 from ..data.classes import MOST_PROBABLE
 from ..data.pipeline import batch_samples, evaluation_batches, steps_per_epoch, training_stream
 from ..errors import LandslideError
-from ..evaluation import evaluate
+from ..evaluation import evaluate_thresholds, false_alarms_at
 from ..files.atomic import write_json
 from ..models import load_model
 from ..models.saving import describe, load_weights
@@ -30,7 +30,7 @@ from .mean_iou import MeanIoU
 from .plan import Plan
 from .runs import Run
 from .squares import squares
-from .threshold import chosen_threshold
+from .threshold import THRESHOLDS, chosen_threshold
 
 AUXILIARY_WEIGHT = 0.4  # of the auxiliary branch's loss, as PSPNet's authors have it (Zhao et al. 2017)
 # The backward pass of what is trained costs twice its forward pass; batch normalisation on batch statistics, loss and
@@ -114,15 +114,21 @@ def _settings_content(plan: Plan) -> dict:
 def _finish(plan: Plan, report: Callable[[str], None]) -> None:
     """Score the best weights on the validation part, choose their decision threshold, and draw the curves."""
     settings, split, run = plan.settings, plan.split, plan.run
-    predictor = Predictor.of(load_model(run.best_weights), threshold=MOST_PROBABLE)
-    scores = evaluate(predictor, plan.val_samples, split=split.title, subset="val", labels=split.labels).to_json()
+    predictor = Predictor.of(load_model(run.best_weights))
+    thresholds = THRESHOLDS if settings.classes == 2 else (MOST_PROBABLE,)
+    labelled = {split.labels: plan.val_samples}
+    told = {"split": split.title, "subset": "val", "track": bar("scoring the validation part")}
+    evaluations = [scores for (scores,) in evaluate_thresholds(predictor, labelled, thresholds, **told)]
+    content = evaluations[thresholds.index(MOST_PROBABLE)].to_json()
     if settings.classes == 2:
-        choice = chosen_threshold(predictor, plan.val_samples, split.negatives["val"])
+        track = bar("looking for false alarms")
+        alarms = false_alarms_at(predictor, split.negatives["val"], thresholds, track=track)
+        choice = chosen_threshold(evaluations, alarms)
         describe(run.best_weights, threshold=choice.threshold)
-        scores["decision_threshold"] = choice.to_json()
+        content["decision_threshold"] = choice.to_json()
         report(str(choice))
     learning_curves(run.history, run.curves, f"{settings.architecture} on {settings.backbone}, seed {settings.seed}")
-    write_json(run.scores, scores)
+    write_json(run.scores, content)
     run.finish()
 
 

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..console import Track, untracked
 from ..data.classes import MOST_PROBABLE
-from ..data.sample import Sample
-from ..prediction.predictor import Predictor
-from ..scores import THRESHOLDS, confusion_by_threshold, landslide_iou
+from ..evaluation import Evaluation, FalseAlarms
+from ..scores import landslide_iou
+
+THRESHOLDS = tuple(step / 20 for step in range(1, 20))  # finer ones would follow the noise of a few images
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The landslide IoU at each of `scores.THRESHOLDS`, over all pixels of `images` with and `negatives` without."""
+    """The landslide IoU at each of `THRESHOLDS`, over all pixels of `images` with and `negatives` without."""
 
     landslide_iou: tuple[float, ...]
     images: int
@@ -27,7 +27,9 @@ class Choice:
         >>> Choice((0.5,) * 12 + (0.6,) * 3 + (0.5,) * 4, 46, 30).threshold
         0.65
         """
-        return max(zip(THRESHOLDS, self.landslide_iou, strict=True), key=lambda at: (at[1], -abs(at[0] - 0.5)))[0]
+        return max(
+            zip(THRESHOLDS, self.landslide_iou, strict=True), key=lambda at: (at[1], -abs(at[0] - MOST_PROBABLE))
+        )[0]
 
     def iou_at(self, threshold: float) -> float:
         return self.landslide_iou[THRESHOLDS.index(threshold)]
@@ -51,16 +53,14 @@ class Choice:
         )
 
 
-def chosen_threshold(
-    predictor: Predictor, samples: Sequence[Sample], negatives: Sequence[Sample], track: Track = untracked
-) -> Choice:
-    """Score what `predictor` finds in validation images, with and without landslide, at every threshold.
+def chosen_threshold(evaluations: Sequence[Evaluation], alarms: Sequence[FalseAlarms]) -> Choice:
+    """The choice among `THRESHOLDS`, from the scores at each of them of validation images with and without landslide.
 
     A loss that weighs landslide twice has a network mark too much, most of all where it never saw images without
     landslide. What it marks there is wrong, so that they raise the threshold.
     """
-    counts = np.zeros((len(THRESHOLDS), 2, 2), np.int64)
-    for sample in track([*samples, *negatives]):
-        image, truth = sample.read()
-        counts += confusion_by_threshold(truth, predictor(image)[..., 1])
-    return Choice(tuple(map(landslide_iou, counts)), len(samples), len(negatives))
+    ious = [
+        landslide_iou(np.add(evaluation.confusion, [[0, alarm.marked], [0, 0]]))
+        for evaluation, alarm in zip(evaluations, alarms, strict=True)
+    ]
+    return Choice(tuple(ious), len(evaluations[0].per_image), len(alarms[0].per_image))

@@ -147,7 +147,7 @@ def test_a_threshold_that_is_given_decides_instead_of_that_of_the_weights(
 
 @pytest.mark.parametrize("threshold", ["0", "1", "1.5", "-0.1", "high"])
 def test_a_threshold_that_is_no_probability_is_refused(threshold, fails):
-    assert "threshold" in fails("predict", "photo.png", "--threshold", threshold)
+    assert f"{threshold} is not possible; give a number" in fails("predict", "photo.png", f"--threshold={threshold}")
 
 
 def test_weights_on_terms_say_so_last(random_weights, two_colours, answers, tmp_path, capsys):

@@ -69,6 +69,7 @@ def test_stored_experiments_are_where_they_are_looked_for(cause):
     name, block, names, run = EXPERIMENTS[cause]
     path = ROOT / "results" / f"{name}.json"
     if not path.exists():
+        # experiments take hours; each result is added when it has been run
         pytest.skip(f"{path.name} has not been made yet")
     content = json.loads(path.read_text())
     line = content[block[0]][block[1]]

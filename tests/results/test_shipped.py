@@ -70,7 +70,7 @@ def test_tries_are_added_one_by_one_and_compared_with_the_preset(quickly, tmp_pa
 def test_the_stored_tries_are_those_of_their_counts():
     path = ROOT / "results" / "tries.json"
     if not path.exists():
-        pytest.skip("no try has been made yet")
+        pytest.skip("no try has been made yet")  # tries take hours; the file is added with the first of them
     content = json.loads(path.read_text())
     assert same_numbers(loaded("tries").compared(content["tries"]), content["compared"])
 

@@ -63,9 +63,8 @@ def test_a_pixel_counts_in_the_window_whose_middle_is_nearest(scenes):
         place[counted] = number
     y, x = np.mgrid[:height, :width]
     middles = [tuple((part.start + part.stop - 1) / 2 for part in window.place) for window in shown]
-    distance = np.stack([np.maximum(abs(y - down), abs(x - right)) for down, right in middles])
     for axis, at in enumerate((y, x)):
         of_axis = np.stack([abs(at - middle[axis]) for middle in middles])
         # half a pixel where two are equally near
         assert (of_axis.min(0) + 1 >= np.take_along_axis(of_axis, owner[None], 0)[0]).all()
-    assert (owner >= 0).all() and distance.shape[0] == len(shown)
+    assert (owner >= 0).all()
