@@ -98,3 +98,26 @@ def test_the_stream_shows_squares_of_the_resampled_image(scenes):
         assert len(matches) == 1
         shown_places.add((*matches[0], top, left))
     assert len(shown_places) == 5
+
+
+def test_augmentation_varies_one_scale_by_a_quarter_at_most(tmp_path):
+    """Colours that say where a pixel is: how far they go from one pixel to the next is the scale. Table 2 has 0.7."""
+    image, _ = coordinates(128, 128)
+    for name, content in (("image", image), ("mask", np.zeros((128, 128), np.uint8))):
+        (tmp_path / name).mkdir()
+        Image.fromarray(content).save(tmp_path / name / "a.png")
+    samples = find_samples(tmp_path)
+
+    def scales(sampling: str) -> np.ndarray:
+        options = {"image_size": 128, "batch_size": 1, "augmentation": "paper", "seed": 0, "sampling": sampling}
+        found = []
+        for squares, classes in training_stream(samples, **options).take(12):
+            red, shown = squares.numpy()[0, ..., 0], classes.numpy()[0] != 255
+            inside = shown[:-1, :-1] & shown[1:, :-1] & shown[:-1, 1:]
+            steps = np.hypot(np.diff(red, axis=0)[:, :-1], np.diff(red, axis=1)[:-1])[inside]
+            found.append(np.median(steps))
+        return np.array(found)
+
+    np.testing.assert_allclose(scales("squeeze"), 0.7, atol=0.02)
+    native = scales("native")
+    assert native.min() > 0.78 and native.max() < 1.27 and np.ptp(native) > 0.2
