@@ -1,6 +1,7 @@
 """The decision threshold, against one that is looked for one threshold after another."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -13,7 +14,7 @@ from keras_landslide.models.description import Description
 from keras_landslide.models.saving import describe, read_weights, save_weights
 from keras_landslide.prediction.predictor import Predictor
 from keras_landslide.scores import confusion_matrix
-from keras_landslide.training.fit import load_model
+from keras_landslide.training import fit
 from keras_landslide.training.threshold import THRESHOLDS, Choice, chosen_threshold
 from tests.prediction.test_prediction import ByRule, red
 from tests.small import SETTINGS, small_model, small_network, train
@@ -73,25 +74,27 @@ def test_describing_anew_changes_nothing_else(tmp_path):
 
 
 def test_a_finished_run_has_the_threshold_in_its_weights_and_scores_of_the_most_probable_class(
-    split, tmp_path, played, capsys
+    split, tmp_path, played, monkeypatch
 ):
+    """With a model of a rule in the place of the trained one, so that thresholds differ."""
     subsets = {**split.subsets, "val": split.subset("train")[:4], "train": split.subset("train")[4:]}
-    divided = dataclasses.replace(split, subsets=subsets)
-    lines = []
+    divided, lines = dataclasses.replace(split, subsets=subsets), []
+
+    def load(path):
+        return SimpleNamespace(predict_on_batch=ByRule(red), description=read_weights(path).description)
+
     with small_network():
+        monkeypatch.setattr(fit, "load_model", load)
         run = train(SETTINGS, divided, tmp_path / "run", report=lines.append)
-        model = load_model(run.best_weights)
-    scores = read_json(run.scores)
+    scores, predictor = read_json(run.scores), Predictor(ByRule(red), 64)
     assert len(split.negatives["val"]) > 0
     seen = [*divided.subset("val"), *split.negatives["val"]]
-    predictor = Predictor(model.predict_on_batch, 64)
     wanted = [iou_above(threshold, predictor, seen) for threshold in THRESHOLDS]
     best = max(zip(THRESHOLDS, wanted, strict=True), key=lambda at: (at[1], -abs(at[0] - 0.5)))[0]
-    assert scores["decision_threshold"]["chosen"] == read_weights(run.best_weights).description.threshold == best
-    assert list(scores["decision_threshold"]["landslide_iou"].values()) == pytest.approx(wanted)
-    assert scores["decision_threshold"]["images"] == 4 and scores["decision_threshold"]["negatives"] == len(
-        split.negatives["val"]
-    )
+    choice = scores["decision_threshold"]
+    assert choice["chosen"] == read_weights(run.best_weights).description.threshold == best != 0.5
+    assert list(choice["landslide_iou"].values()) == pytest.approx(wanted)
+    assert (choice["images"], choice["negatives"]) == (4, len(split.negatives["val"]))
     confusion = sum(
         confusion_matrix(truth, predictor(image).argmax(-1)) for image, truth in (one.read() for one in seen[:4])
     )
