@@ -88,3 +88,8 @@ def test_every_setting_is_a_flag():
 def test_impossible_values_are_refused(change, text):
     with pytest.raises(LandslideError, match=text):
         Settings(**change)
+
+
+def test_windows_at_one_scale_have_the_size_that_was_trained():
+    assert preset("cpu").prediction_size == 416
+    assert preset("cpu", sampling="native").prediction_size == 352

@@ -11,6 +11,7 @@ from keras_landslide.cli import main
 from keras_landslide.data.labels import completed, with_labels, without_doubtful
 from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.overlaps import find_overlaps
+from keras_landslide.data.sample import Neighbour
 from keras_landslide.data.splits import Split
 from keras_landslide.data.synthetic import mountain_scene
 from keras_landslide.errors import LandslideError
@@ -85,6 +86,14 @@ def test_doubtful_pixels_are_those_that_completing_would_add_and_only_training_i
     for name in ("val", "test"):
         np.testing.assert_array_equal(split.subset(name)[0].read()[1], expected("c"))
     assert split.labels == "original"
+
+
+def test_what_both_masks_mark_is_landslide_and_not_doubtful(chips):
+    (sample, *_) = find_samples(chips)
+    own = sample.read()[1]
+    twice = replace(sample, neighbours=(Neighbour(sample.mask, 0, 0),), neighbours_are=255)
+    np.testing.assert_array_equal(twice.read()[1], own)
+    assert (own == 1).any()
 
 
 def test_another_side_of_the_split_adds_nothing(chips):
