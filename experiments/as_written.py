@@ -29,7 +29,7 @@ PAIR = Pair(("kept_out", "drawn_from_all"), ("kept out", "drawn"))
 
 
 def main(arguments=None) -> None:
-    options = parsed(options_parser("as_written", __doc__), arguments)
+    options = parsed(options_parser("as_written", __doc__, preset_name="table"), arguments)
     sys.exit(exit_code(lambda: run(options)))
 
 

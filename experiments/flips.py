@@ -22,7 +22,7 @@ PAIR = Pair(("alone", "averaged"), ("alone", "averaged"))
 
 
 def main(arguments=None) -> None:
-    parser = options_parser("flips", __doc__)
+    parser = options_parser("flips", __doc__, preset_name="table")
     parser.add_argument("--run", default="runs/pspnet_mobilenet_v2", help="the finished run; default: %(default)s")
     options = parsed(parser, arguments)
     sys.exit(exit_code(lambda: run(options)))

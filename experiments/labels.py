@@ -21,7 +21,7 @@ PAIR = Pair(("trained_on_original", "trained_on_completed"), tuple(LABELS))
 
 
 def main(arguments=None) -> None:
-    options = parsed(paired_parser("labels", __doc__), arguments)
+    options = parsed(paired_parser("labels", __doc__, preset_name="table"), arguments)
     sys.exit(exit_code(lambda: run(options)))
 
 

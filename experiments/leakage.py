@@ -25,7 +25,7 @@ PAIR = Pair(("without_overlaps", "with_overlaps"), ("without", "with"))
 
 
 def main(arguments=None) -> None:
-    options = parsed(paired_parser("leakage", __doc__, split="random510"), arguments)
+    options = parsed(paired_parser("leakage", __doc__, split="random510", preset_name="table"), arguments)
     sys.exit(exit_code(lambda: run(options)))
 
 

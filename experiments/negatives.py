@@ -29,7 +29,7 @@ PAIR = Pair(("without_negatives", "with_negatives"), ("without", "with"))
 
 
 def main(arguments=None) -> None:
-    parser = paired_parser("negatives", __doc__, epochs=None, image_size=None)
+    parser = paired_parser("negatives", __doc__)
     parser.add_argument("--negatives", default=ALL, help="images without landslide, a number or all; default: all")
     options = parsed(parser, arguments)
     sys.exit(exit_code(lambda: run(options)))

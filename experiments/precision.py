@@ -29,7 +29,7 @@ from keras_landslide.scores import landslide_iou
 
 
 def main(arguments=None) -> None:
-    parser = paired_parser("precision", __doc__)
+    parser = paired_parser("precision", __doc__, epochs=10, image_size=192)
     parser.add_argument("--precision", default="mixed_bfloat16", help="beside float32; default: %(default)s")
     options = parsed(parser, arguments)
     sys.exit(exit_code(lambda: run(options)))

@@ -1,4 +1,4 @@
-"""DeepLabv3+ (MobileNet) of Table 5, the `cpu` preset on the paper's split.
+"""DeepLabv3+ (MobileNet) of Table 5, the `table` preset on the paper's split.
 
 Writes results/deeplabv3plus_mobilenet_v2.json and runs/deeplabv3plus_mobilenet_v2/.
 Not run in full yet, so the README has no line of it.

@@ -1,4 +1,4 @@
-"""DeepLabv3+ (Xception) of Table 5, the `cpu` preset on the paper's split.
+"""DeepLabv3+ (Xception) of Table 5, the `table` preset on the paper's split.
 
 Writes results/deeplabv3plus_xception.json and runs/deeplabv3plus_xception/.
 Not run in full yet, so the README has no line of it.

@@ -1,4 +1,4 @@
-"""PSPNet (MobileNet) of Table 5, the `cpu` preset on the paper's split.
+"""PSPNet (MobileNet) of Table 5, the `table` preset on the paper's split.
 
 Writes results/pspnet_mobilenet_v2.json (cost and score stand there and in the README) and runs/pspnet_mobilenet_v2/.
 

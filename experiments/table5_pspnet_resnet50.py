@@ -1,4 +1,4 @@
-"""PSPNet (ResNet50) of Table 5, the `cpu` preset on the paper's split.
+"""PSPNet (ResNet50) of Table 5, the `table` preset on the paper's split.
 
 Writes results/pspnet_resnet50.json and runs/pspnet_resnet50/.
 Not run in full yet, so the README has no line of it.

@@ -1,4 +1,4 @@
-"""U-Net (ResNet50) of Table 5, the `cpu` preset on the paper's split.
+"""U-Net (ResNet50) of Table 5, the `table` preset on the paper's split.
 
 Writes results/unet_resnet50.json and runs/unet_resnet50/.
 Not run in full yet, so the README has no line of it.

@@ -1,4 +1,4 @@
-"""U-Net (VGG) of Table 5, the `cpu` preset on the paper's split.
+"""U-Net (VGG) of Table 5, the `table` preset on the paper's split.
 
 Writes results/unet_vgg16.json and runs/unet_vgg16/.
 Not run in full yet, so the README has no line of it.

@@ -1,11 +1,11 @@
 """What a good practitioner would try first, each against the preset as it is, on validation alone.
 
-Every try is the `cpu` preset on PSPNet (MobileNetV2) with one thing changed (`TRIES`). It is trained on the same images
+Every try is the `table` preset on PSPNet (MobileNetV2) with one thing changed (`TRIES`). It is trained on the same images
 with the same seeds and scored on the validation part, at native size, by the more probable class. The test part is not
 touched. Writes results/tries.json (cost and scores stand there) and the runs in runs/tries/. What stands in that file
 is not trained again, so that tries are added one by one.
 
-    python experiments/tries.py --data ../shared/bijie --try shorter averaged
+    python experiments/tries.py --data ../shared/bijie --try shorter longer
     python experiments/tries.py --quick --try averaged --out runs/quick --results runs/quick
 """
 
@@ -29,7 +29,8 @@ DOUBTFUL = "doubtful_ignored"  # what only a neighbour's mask marks is neither l
 PAIR = Pair((REFERENCE, "try"), (REFERENCE, "try"))
 TRIES: dict[str, dict] = {
     REFERENCE: {},
-    "shorter": {"unfrozen_epochs": 27},
+    "shorter": {"unfrozen_epochs": 12},
+    "longer": {"unfrozen_epochs": 27},
     "averaged": {"weight_averaging": 0.995},
     "strong": {"augmentation": "strong"},
     "negatives": {"negatives": ALL},
@@ -41,7 +42,7 @@ TRIES: dict[str, dict] = {
 
 
 def main(arguments=None) -> None:
-    parser = options_parser("tries", __doc__)
+    parser = options_parser("tries", __doc__, preset_name="table")
     parser.add_argument("--try", dest="names", nargs="+", default=list(TRIES), help="default: all of them")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="default: 0")
     options = parsed(parser, arguments)

@@ -94,7 +94,7 @@ def tries(folder: Path | str) -> Table:
     head = ("try", "seed", "time", "landslide IoU of the preset", "of the try", "difference")
     notes = (
         "Per cent, on the validation images of `paper510` at native size, by the more probable class: PSPNet "
-        "(MobileNetV2) and the `cpu` preset with one thing changed. The test part was not looked at.",
+        "(MobileNetV2) and the `table` preset with one thing changed. The test part was not looked at.",
     )
     return Table("tries", "What was tried", head, tuple(lines), notes)
 

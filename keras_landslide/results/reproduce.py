@@ -51,16 +51,18 @@ def main(row: str, description: str, arguments=None) -> None:
     shows on a few images that the way is open, and wants an `--out` and a `--results` of its own. Exit codes are those
     of the command line.
     """
-    options = parsed(options_parser(row, description), arguments)
+    options = parsed(options_parser(row, description, preset_name="table"), arguments)
     sys.exit(exit_code(lambda: _reproduce(row_named(row), options)))
 
 
-def options_parser(name: str, description: str, *, split: str = "paper510") -> argparse.ArgumentParser:
+def options_parser(
+    name: str, description: str, *, split: str = "paper510", preset_name: str = "cpu"
+) -> argparse.ArgumentParser:
     """The options of every experiment; its run folder is `runs/<name>`."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="../shared/bijie", help="the Bijie folder; default: %(default)s")
     parser.add_argument("--split", default=split, help="default: %(default)s")
-    parser.add_argument("--preset", default="cpu", help="default: %(default)s")
+    parser.add_argument("--preset", default=preset_name, help="default: %(default)s")
     text = "the run folder; default: %(default)s, and %(default)s_seedK for a seed other than 0"
     parser.add_argument("--out", default=f"runs/{name}", help=text)
     parser.add_argument("--results", default="results", help="folder of the results file; default: %(default)s")
@@ -80,10 +82,10 @@ def parsed(parser: argparse.ArgumentParser, arguments=None) -> argparse.Namespac
 
 
 def paired_parser(
-    name: str, description: str, *, split: str = "paper510", epochs: int | None = 10, image_size: int | None = 192
+    name: str, description: str, *, epochs: int | None = None, image_size: int | None = None, **more
 ) -> argparse.ArgumentParser:
-    """`options_parser` for two trainings that are compared; `None` for the epochs and image size of the preset."""
-    parser = options_parser(name, description, split=split)
+    """`options_parser` (`more`) for two trainings that are compared; `None` for epochs and image size of the preset."""
+    parser = options_parser(name, description, **more)
     text = "the first tenth frozen; default: " + ("%(default)s" if epochs else "the preset's")
     parser.add_argument("--epochs", type=int, default=epochs, help=text)
     text = "default: " + ("%(default)s" if image_size else "the preset's")
