@@ -28,9 +28,9 @@ setup(
     packages=[*find_packages(include=["keras_landslide", "keras_landslide.*"]), "keras_landslide.weights"],
     package_dir={"keras_landslide.weights": "weights"},  # the top-level folder travels inside the wheel
     package_data={
-        "keras_landslide": ["py.typed"],
+        "keras_landslide": ["py.typed", "page.css"],
         "keras_landslide.data": ["*.csv"],
-        "keras_landslide.results": ["*.csv", "*.css", "*.md"],
+        "keras_landslide.results": ["*.csv", "*.md"],
         "keras_landslide.weights": ["*.md", "*.h5", "*.json"],
     },
     install_requires=[

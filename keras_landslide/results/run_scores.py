@@ -11,7 +11,7 @@ from ..files.images import jpeg
 from ..paper import CITATION, TEST_IMAGES, Row
 from ..pictures import ERRORS, LABEL, errors_drawn
 from ..scores import class_scores, confusion_matrix, interval, mean_scores
-from .markup import Content, Element, element, folded, picture, section, table
+from ..markup import Content, Element, element, folded, picture, section, table
 from .run_record import Scores
 
 PICTURES = 6  # of the worst images, and of the best

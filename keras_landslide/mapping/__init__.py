@@ -1,0 +1,1 @@
+"""Scenes → landslides on a map."""

@@ -1,0 +1,112 @@
+"""The class raster → outlines of landslides, in one pass over the whole of it, so that nothing is cut at a block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import shapely
+from affine import Affine
+from rasterio.features import geometry_mask, shapes
+from rasterio.windows import Window
+
+from .blocks import LEVELS, NODATA
+from .raster import opened
+from .rasters import CLASSES, PROBABILITY, Sheet
+from .vectors import geodesic_area, transformed
+
+STRIP = 1024  # rows of a large landslide that are looked at together
+DEGREES = "EPSG:4326"
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A landslide: pixels of the class raster that touch along their sides.
+
+    Args:
+        number: from 1, from north to south.
+        geometry: in the scene's CRS, simplified; holes are kept.
+        area: square metres on the ellipsoid, of the outline before it was simplified; square pixels where the scene
+            lies nowhere on the earth.
+        mean_probability, largest_probability: of its pixels, 0 to 1.
+        longitude, latitude: of its centroid, in degrees; `None` where the scene lies nowhere.
+    """
+
+    number: int
+    geometry: shapely.Geometry
+    area: float
+    mean_probability: float
+    largest_probability: float
+    longitude: float | None
+    latitude: float | None
+
+
+def outlines(folder: Path, sheet: Sheet, *, least_area: float, tolerance: float) -> list[Outline]:
+    """The landslides in the rasters of `folder` (`write_rasters`) of `least_area` or more.
+
+    `least_area` is in square metres, or square pixels where the scene lies nowhere on the earth; `tolerance`, how far
+    a simplified outline may leave the pixels' own, is in pixels of the raster.
+    """
+    found = []
+    with opened(folder / CLASSES) as classes, opened(folder / PROBABILITY) as probability:
+        raw = list(_polygons(classes))
+        areas = _areas(raw, sheet)
+        for polygon, area in zip(raw, areas, strict=True):
+            if area >= least_area:
+                found.append((polygon, area, *_probabilities(probability, polygon)))
+    simplified = shapely.make_valid(shapely.simplify([polygon for polygon, *_ in found], tolerance))
+    placed = placed_geometries(simplified, sheet.transform)
+    centres = _centres([polygon for polygon, *_ in found], sheet)
+    return [
+        Outline(number, geometry, area, mean, largest, *centre)
+        for number, (geometry, (_, area, mean, largest), centre) in enumerate(
+            zip(placed, found, centres, strict=True), start=1
+        )
+    ]
+
+
+def placed_geometries(geometries, transform: Affine) -> np.ndarray:
+    """Geometries in pixels (x, y) in the CRS of a transform, valid."""
+    matrix = np.array([[transform.a, transform.b], [transform.d, transform.e]])
+    shift = np.array([transform.c, transform.f])
+    return shapely.make_valid(shapely.transform(np.asarray(geometries, object), lambda points: points @ matrix.T + shift))
+
+
+def _polygons(classes: rasterio.DatasetReader) -> Iterator[shapely.Polygon]:
+    """The landslides in pixels of the raster, from its top to its bottom; GDAL reads it once, row by row."""
+    band = rasterio.band(classes, 1)
+    for geometry, value in shapes(band, mask=band, connectivity=4, transform=Affine.identity()):
+        if value == 1:
+            yield shapely.geometry.shape(geometry)
+
+
+def _areas(polygons: list[shapely.Polygon], sheet: Sheet) -> np.ndarray:
+    if sheet.scene.crs is None:
+        return shapely.area(polygons)
+    return geodesic_area(placed_geometries(polygons, sheet.transform), sheet.scene.crs)
+
+
+def _centres(polygons: list[shapely.Polygon], sheet: Sheet) -> list[tuple[float | None, float | None]]:
+    if sheet.scene.crs is None:
+        return [(None, None)] * len(polygons)
+    points = transformed(placed_geometries(shapely.centroid(polygons), sheet.transform), sheet.scene.crs, DEGREES)
+    return [(float(point.x), float(point.y)) for point in points]
+
+
+def _probabilities(dataset: rasterio.DatasetReader, polygon: shapely.Polygon) -> tuple[float, float]:
+    """Mean and largest probability of the pixels of a polygon, strip by strip."""
+    left, top, right, bottom = (int(round(side)) for side in polygon.bounds)
+    total, count, largest = 0, 0, 0
+    for first in range(top, bottom, STRIP):
+        window = Window(left, first, right - left, min(STRIP, bottom - first))
+        values = dataset.read(1, window=window)
+        inside = geometry_mask([polygon], values.shape, Affine.translation(left, first), invert=True)
+        inside &= values != NODATA
+        total += int(values[inside].sum())
+        count += int(inside.sum())
+        largest = max(largest, int(values[inside].max(initial=0)))
+    return total / count / LEVELS[0] if count else math.nan, largest / LEVELS[0]
