@@ -31,6 +31,8 @@ TRIES: dict[str, dict] = {
     REFERENCE: {},
     "shorter": {"unfrozen_epochs": 12},
     "longer": {"unfrozen_epochs": 27},
+    "small_batches": {"unfrozen_batch_size": 4},
+    "fast": {"unfrozen_learning_rate": 1e-3},
     "averaged": {"weight_averaging": 0.995},
     "strong": {"augmentation": "strong"},
     "negatives": {"negatives": ALL},

@@ -48,4 +48,9 @@ EXAMPLES = {
         "  keras-landslide predict --weights runs/psp/best.weights.h5 photo.png folder/\n"
         "  keras-landslide predict --weights runs/psp/best.weights.h5 folder/ --out mine --resume"
     ),
+    "map": (
+        "  keras-landslide map scene.tif\n"
+        "  keras-landslide map before.tif after.tif --gsd 0.8 --out maps\n"
+        "  keras-landslide map scene.tif --aoi district.gpkg --average-flips --uncertainty --resume"
+    ),
 }

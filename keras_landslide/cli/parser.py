@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(parsers)
     _add_report(parsers)
     _add_predict(parsers)
+    _add_map(parsers)
     _add_prepare(parsers)
     _add_export(parsers)
     _add_augment(parsers)
@@ -241,6 +242,17 @@ def _add_weights(parser, default: str | None = None) -> None:
     )
 
 
+def _length(text: str) -> float:
+    """Metres, above 0."""
+    try:
+        metres = float(text)
+    except ValueError:
+        metres = 0.0
+    if not 0 < metres < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is no length; give metres above 0")
+    return metres
+
+
 def _add_decision(parser) -> None:
     parser.add_argument(
         "--average-flips", action="store_true", help="average over mirror images: better, four times slower"
@@ -294,6 +306,50 @@ def _add_predict(parsers) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace earlier predictions there")
     parser.add_argument("--resume", action="store_true", help="go on with predictions there that were stopped")
+
+
+def _add_map(parsers) -> None:
+    parser = _add(parsers, "map", "mark landslides in georeferenced scenes of any size: rasters, outlines, a page")
+    parser.add_argument("scenes", nargs="+", metavar="SCENE", help="GeoTIFFs, or anything else that GDAL opens")
+    parser.add_argument("--out", default="map", metavar="FOLDER", help="a folder a scene goes there; default: %(default)s")
+    parser.add_argument("--overwrite", action="store_true", help="replace earlier maps there")
+    parser.add_argument("--resume", action="store_true", help="go on with maps there that were stopped")
+    network = parser.add_argument_group("network")
+    network.add_argument(
+        "--weights", default=SHIPPED_WEIGHTS, metavar="FILE",
+        help="a .weights.h5 that train wrote, or the name of a shipped one; default: %(default)s",
+    )  # fmt: skip
+    network.add_argument(
+        "--ensemble", nargs="+", default=[], metavar="FILE", help="more weights, whose opinions are averaged with those"
+    )
+    _add_decision(network)
+    network.add_argument(
+        "--uncertainty", action="store_true", help="also a raster of how far the opinions of mirror images or of an ensemble lie apart"
+    )
+    network.add_argument(
+        "--runtime", metavar="NAME", help="openvino, onnx or keras; default: the first of these that is installed"
+    )
+    scale = parser.add_argument_group("scale")
+    scale.add_argument("--gsd", type=_length, metavar="METRES", help="a pixel as the network sees it; default: what the weights say")
+    scale.add_argument("--scene-gsd", type=_length, metavar="METRES", help="a pixel of scenes that do not say it")
+    scale.add_argument(
+        "--grid", default="scene", metavar="NAME", help="results on the pixels of the scene or of the model: scene or model; default: %(default)s"
+    )
+    values = parser.add_argument_group("values of the scene")
+    values.add_argument("--bands", type=int, nargs="+", metavar="N", help="red, green and blue, from 1; one for grey; default: what the scene calls so")
+    values.add_argument(
+        "--stretch", type=float, nargs=2, metavar=("LOW", "HIGH"),
+        help="percentiles of a band that become black and white; default: 2 98, and 8-bit bands as they are",
+    )  # fmt: skip
+    values.add_argument("--black-is-nodata", action="store_true", help="pixels that are 0 in all three bands are no data")
+    values.add_argument("--aoi", metavar="FILE", help="a GeoPackage of polygons: only there")
+    outlines = parser.add_argument_group("outlines")
+    outlines.add_argument(
+        "--min-area", type=float, default=100.0, metavar="M2", help="of an outline, in square metres (square pixels where a scene lies nowhere); default: %(default)g"
+    )
+    outlines.add_argument(
+        "--simplify", type=float, metavar="METRES", help="how far an outline may leave the pixels' own; default: one pixel that the network sees"
+    )
 
 
 def _add_export(parsers) -> None:

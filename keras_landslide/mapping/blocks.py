@@ -103,6 +103,11 @@ def starts(core: slice, length: int, size: int) -> list[int]:
     return [start for start in window_starts(length, size) if start < core.stop and start + size > core.start]
 
 
+def windows_of(block: Block, grid: Grid, size: int) -> int:
+    """How many windows touch a block."""
+    return len(starts(block.rows, grid.height, size)) * len(starts(block.columns, grid.width, size))
+
+
 def piece_of(block: Block, scene: Scene, grid: Grid, dataset: DatasetReader, size: int) -> Piece:
     """Read all that the windows of `size` pixels see that touch `block`; those without a valid pixel of it fall out."""
     tops, lefts = starts(block.rows, grid.height, size), starts(block.columns, grid.width, size)
@@ -154,6 +159,7 @@ def predict_blocks(
             if following:
                 ahead = reader.submit(read, following)
             found = predicted(piece, network, watch)
+            watch(windows_of(block, grid, network.size) - len(piece.windows))
             if written:
                 written.result()  # raises what went wrong there
             written = writer.submit(write_block, folder / block.name, found)

@@ -15,7 +15,7 @@ class Network:
     `runs` are functions from `(N, S, S, 3)` float32, RGB 0–255, to probabilities `(N, S, S, 2)`; with `average_flips`
     each sees every window and its three mirror images.
 
-    >>> half = Network([lambda batch: np.stack([batch[..., 0] * 0 + 0.5] * 2, -1)], 64, average_flips=True)
+    >>> half = Network([lambda batch: np.full((*batch.shape[:3], 2), 0.5, np.float32)], 64, spread=True)
     >>> half(np.zeros((1, 64, 64, 3), np.uint8)).max(axis=(1, 2, 3))
     array([0.5, 0. ], dtype=float32)
     """
@@ -23,24 +23,22 @@ class Network:
     runs: Sequence[Callable[[np.ndarray], np.ndarray]]
     size: int
     average_flips: bool = False
+    spread: bool = False
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
-        """Of windows `(N, S, S, 3)` uint8 the mean opinion, and the standard deviation where there are several.
+        """Of windows `(N, S, S, 3)` uint8 the mean opinion and, with `spread`, the standard deviation of all.
 
         Returns `(kinds, N, S, S)` float32, with one kind or two.
         """
         batch = windows.astype(np.float32)
-        opinions = np.stack([_mirrored(run, batch, flip) for run in self.runs for flip in self._flips])
-        return opinions if self.kinds == 1 else np.stack([opinions.mean(axis=0), opinions.std(axis=0)])
+        flips = FLIPS if self.average_flips else FLIPS[:1]
+        opinions = np.stack([_mirrored(run, batch, flip) for run in self.runs for flip in flips])
+        found = [opinions.mean(axis=0), opinions.std(axis=0)]
+        return np.stack(found[: self.kinds])
 
     @property
     def kinds(self) -> int:
-        """2 where there are several opinions, and so a spread."""
-        return 1 if len(self.runs) * len(self._flips) == 1 else 2
-
-    @property
-    def _flips(self) -> tuple[tuple[int, ...], ...]:
-        return FLIPS if self.average_flips else FLIPS[:1]
+        return 2 if self.spread else 1
 
 
 def _mirrored(run: Callable, batch: np.ndarray, flip: tuple[int, ...]) -> np.ndarray:

@@ -17,10 +17,9 @@ from rasterio.windows import Window
 from .blocks import LEVELS, NODATA
 from .raster import opened
 from .rasters import CLASSES, PROBABILITY, Sheet
-from .vectors import geodesic_area, transformed
+from .vectors import LONGITUDE_LATITUDE, geodesic_area, placed, reprojected
 
 STRIP = 1024  # rows of a large landslide that are looked at together
-DEGREES = "EPSG:4326"
 
 
 @dataclass(frozen=True)
@@ -59,21 +58,14 @@ def outlines(folder: Path, sheet: Sheet, *, least_area: float, tolerance: float)
             if area >= least_area:
                 found.append((polygon, area, *_probabilities(probability, polygon)))
     simplified = shapely.make_valid(shapely.simplify([polygon for polygon, *_ in found], tolerance))
-    placed = placed_geometries(simplified, sheet.transform)
+    in_place = placed(simplified, sheet.transform)
     centres = _centres([polygon for polygon, *_ in found], sheet)
     return [
         Outline(number, geometry, area, mean, largest, *centre)
         for number, (geometry, (_, area, mean, largest), centre) in enumerate(
-            zip(placed, found, centres, strict=True), start=1
+            zip(in_place, found, centres, strict=True), start=1
         )
     ]
-
-
-def placed_geometries(geometries, transform: Affine) -> np.ndarray:
-    """Geometries in pixels (x, y) in the CRS of a transform, valid."""
-    matrix = np.array([[transform.a, transform.b], [transform.d, transform.e]])
-    shift = np.array([transform.c, transform.f])
-    return shapely.make_valid(shapely.transform(np.asarray(geometries, object), lambda points: points @ matrix.T + shift))
 
 
 def _polygons(classes: rasterio.DatasetReader) -> Iterator[shapely.Polygon]:
@@ -87,13 +79,13 @@ def _polygons(classes: rasterio.DatasetReader) -> Iterator[shapely.Polygon]:
 def _areas(polygons: list[shapely.Polygon], sheet: Sheet) -> np.ndarray:
     if sheet.scene.crs is None:
         return shapely.area(polygons)
-    return geodesic_area(placed_geometries(polygons, sheet.transform), sheet.scene.crs)
+    return geodesic_area(placed(polygons, sheet.transform), sheet.scene.crs)
 
 
 def _centres(polygons: list[shapely.Polygon], sheet: Sheet) -> list[tuple[float | None, float | None]]:
     if sheet.scene.crs is None:
         return [(None, None)] * len(polygons)
-    points = transformed(placed_geometries(shapely.centroid(polygons), sheet.transform), sheet.scene.crs, DEGREES)
+    points = reprojected(placed(shapely.centroid(polygons), sheet.transform), sheet.scene.crs, LONGITUDE_LATITUDE)
     return [(float(point.x), float(point.y)) for point in points]
 
 

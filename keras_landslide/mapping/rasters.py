@@ -22,6 +22,14 @@ PROBABILITY, SPREAD, CLASSES = "probability.tif", "uncertainty.tif", "landslides
 COLOURS = {0: (0, 0, 0, 0), 1: (230, 97, 1, 255)}  # of the class raster: nothing, and an orange that everybody sees
 
 
+@dataclass
+class Counts:
+    """How many pixels of a scene are valid, and how many of them landslide."""
+
+    valid: int = 0
+    landslide: int = 0
+
+
 @dataclass(frozen=True)
 class Sheet:
     """The pixels that results have: the scene's own, or those of the grid that the network saw.
@@ -57,7 +65,7 @@ class Sheet:
 
 def write_rasters(
     sheet: Sheet, blocks: Path, out: Path, *, kinds: int, threshold: float, tags: Mapping[str, str], track: Track = untracked
-) -> None:
+) -> Counts:
     """Write the rasters of a scene all of whose blocks lie in `blocks` to the folder `out`.
 
     `probability.tif` has grey levels of 1/254, `landslides.tif` 1 where it is above `threshold` and 0 elsewhere, and
@@ -65,19 +73,23 @@ def write_rasters(
     scene has no data. They have overviews, of classes the most frequent one, and `tags`. Nothing is in memory but a
     strip of the scene.
     """
-    names = [PROBABILITY, SPREAD][:kinds]
+    names, counts = [PROBABILITY, SPREAD][:kinds], Counts()
     plain = {name: out / f".plain-{name}" for name in (*names, CLASSES)}
     with rasterio.Env(GDAL_CACHEMAX=CACHE), _written(sheet, plain, tags) as files:
         for rows, strips in _strips(sheet, blocks, out, kinds, track):
             window = Window(0, rows.start, sheet.shape[1], rows.stop - rows.start)
             for name, strip in zip(names, strips, strict=True):
                 files[name].write(strip, 1, window=window)
-            files[CLASSES].write(decided(strips[0], threshold), 1, window=window)
+            classes = decided(strips[0], threshold)
+            files[CLASSES].write(classes, 1, window=window)
+            counts.valid += int((classes != NODATA).sum())
+            counts.landslide += int((classes == 1).sum())
     for name, path in plain.items():
         how = {"overview_resampling": "mode" if name == CLASSES else "average", "resampling": "nearest"}
         with rasterio.Env(GDAL_CACHEMAX=CACHE):
             copy(path, out / name, driver="COG", compress="DEFLATE", blocksize=TILE, bigtiff="IF_SAFER", **how)
         path.unlink()
+    return counts
 
 
 def decided(levels: np.ndarray, threshold: float) -> np.ndarray:

@@ -115,7 +115,7 @@ def export_model(
     Raises `LandslideError`, before anything is written, for an unknown format, a package that is not installed, or a
     folder in use, and `FloatingPointError`, with nothing kept, if the file disagrees with Keras by more than 0.001.
     """
-    chosen = _usable(format_name)
+    chosen = usable(format_name)
     description = weights.description
     file = f"{description.name}{chosen.suffix}"
     folder = free_names(out, [file, f"{file}.json"], overwrite=overwrite)
@@ -139,7 +139,7 @@ def export_model(
     return Exported(folder / path.name, folder / card.name, difference)
 
 
-def _usable(name: str) -> Format:
+def usable(name: str) -> Format:
     """The format called `name`, if its packages are installed."""
     if name not in FORMATS:
         raise unknown_name("format", name, FORMATS)
