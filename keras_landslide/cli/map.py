@@ -39,7 +39,17 @@ def map(options) -> None:
             shown.reset(windows)
             shown.update(done)
 
-        done = map_scenes(options.scenes, options.out, weights, how, **goes, report=say, begin=begin, watch=shown.update, track=bar("writing", "strip"))
+        done = map_scenes(
+            options.scenes,
+            options.out,
+            weights,
+            how,
+            **goes,
+            report=say,
+            begin=begin,
+            watch=shown.update,
+            track=bar("writing", "strip"),
+        )
     for one in done:
         say(f"{one.scene}: {one.landslides} landslides, {one.area:,.0f} {one.unit}.")
     say(f"Maps, outlines and summary.csv: {options.out}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def outlines(folder: Path, sheet: Sheet, *, least_area: float, tolerance: float)
     """
     found = []
     with opened(folder / CLASSES) as classes, opened(folder / PROBABILITY) as probability:
-        raw = list(_polygons(classes))
+        raw = _polygons(classes)
         areas = _areas(raw, sheet)
         for polygon, area in zip(raw, areas, strict=True):
             if area >= least_area:
@@ -68,21 +68,21 @@ def outlines(folder: Path, sheet: Sheet, *, least_area: float, tolerance: float)
     ]
 
 
-def _polygons(classes: rasterio.DatasetReader) -> Iterator[shapely.Polygon]:
+def _polygons(classes: rasterio.DatasetReader) -> np.ndarray:
     """The landslides in pixels of the raster, from its top to its bottom; GDAL reads it once, row by row."""
     band = rasterio.band(classes, 1)
-    for geometry, value in shapes(band, mask=band, connectivity=4, transform=Affine.identity()):
-        if value == 1:
-            yield shapely.geometry.shape(geometry)
+    found = shapes(band, mask=band, connectivity=4)  # in the CRS, whatever transform is asked for
+    polygons = [shapely.geometry.shape(geometry) for geometry, value in found if value == 1]
+    return shapely.transform(placed(polygons, ~classes.transform), np.rint)
 
 
-def _areas(polygons: list[shapely.Polygon], sheet: Sheet) -> np.ndarray:
+def _areas(polygons: Sequence[shapely.Polygon], sheet: Sheet) -> np.ndarray:
     if sheet.scene.crs is None:
         return shapely.area(polygons)
     return geodesic_area(placed(polygons, sheet.transform), sheet.scene.crs)
 
 
-def _centres(polygons: list[shapely.Polygon], sheet: Sheet) -> list[tuple[float | None, float | None]]:
+def _centres(polygons: Sequence[shapely.Polygon], sheet: Sheet) -> list[tuple[float | None, float | None]]:
     if sheet.scene.crs is None:
         return [(None, None)] * len(polygons)
     points = reprojected(placed(shapely.centroid(polygons), sheet.transform), sheet.scene.crs, LONGITUDE_LATITUDE)

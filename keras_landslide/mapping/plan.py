@@ -96,9 +96,15 @@ class Job:
         """How many windows some blocks have at most; those without a valid pixel are not predicted."""
         return sum(windows_of(block, self.grid, self.size) for block in some)
 
+    @property
+    def source(self) -> list:
+        """Which file it is: where, and how large; of one that lies on no disk only its name."""
+        path = Path(self.scene.path)
+        return [str(path.absolute()), path.stat().st_size] if path.is_file() else [self.scene.path]
+
     def stamp(self) -> str:
         """What tells the blocks of this scene, weights and options from others."""
-        told = [self.scene.path, self.scene.stretch, self.scene.bands, self.grid, self.size, self.weights, self.options]
+        told = [self.source, self.scene.stretch, self.scene.bands, self.grid, self.size, self.weights, self.options]
         return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
 
     def bytes_needed(self) -> int:
@@ -124,7 +130,19 @@ def planned(paths: Sequence[Path | str], weights: Sequence[StoredWeights], optio
         if threshold is None:
             threshold = sum(one.threshold for one in descriptions) / len(descriptions)
         hashes = tuple(one.stamp()["sha256"] for one in weights)
-        jobs.append(Job(name, scene, grid, gsd, options, threshold, descriptions[0].prediction_size, hashes, descriptions[0].licence))
+        jobs.append(
+            Job(
+                name,
+                scene,
+                grid,
+                gsd,
+                options,
+                threshold,
+                descriptions[0].prediction_size,
+                hashes,
+                descriptions[0].licence,
+            )
+        )
     return jobs
 
 

@@ -81,7 +81,10 @@ class Scene:
         here = _clipped(rows, grid.height), _clipped(columns, grid.width)
         if any(part.stop <= part.start for part in here):
             return image, valid
-        there = tuple(slice(part.start - whole.start, part.stop - whole.start) for part, whole in zip(here, (rows, columns), strict=True))
+        there = tuple(
+            slice(part.start - whole.start, part.stop - whole.start)
+            for part, whole in zip(here, (rows, columns), strict=True)
+        )
         values, found = self._values(dataset, grid, *here)
         valid[there] = found
         image[there] = np.where(found[..., None], self._as_image(values), BAR_GREY)
@@ -98,7 +101,10 @@ class Scene:
             values = dataset.read(self.bands, **{**how, "out_shape": (3, *how["out_shape"])})
             valid = dataset.dataset_mask(**how) > 0
         except RasterioError as error:
-            raise LandslideError(f"{self.path}: is damaged: {_reason(error)}; get a whole copy.") from error
+            raise LandslideError(
+                f"{self.path}: is damaged or not all there, and was read no further than its row "
+                f"{round(how['window'].row_off)}; get a whole copy."
+            ) from error
         values = np.moveaxis(values, 0, -1)
         if np.issubdtype(values.dtype, np.floating):
             valid &= np.isfinite(values).all(axis=-1)
@@ -165,7 +171,9 @@ class Grid:
         """The part of the scene that these rows and columns of the grid cover, in its pixels."""
         x, y = self.scene_width / self.width, self.scene_height / self.height
         left, top = columns.start * x, rows.start * y
-        return Window(left, top, min(columns.stop * x, self.scene_width) - left, min(rows.stop * y, self.scene_height) - top)
+        return Window(
+            left, top, min(columns.stop * x, self.scene_width) - left, min(rows.stop * y, self.scene_height) - top
+        )
 
 
 @contextmanager
@@ -201,9 +209,7 @@ def open_scene(
         if percentiles or any(dataset.dtypes[band - 1] != "uint8" for band in chosen):
             stretch = _stretch(dataset, chosen, percentiles or PERCENTILES, nodata_is_black)
         crs = dataset.crs.to_wkt() if dataset.crs else None
-        return Scene(
-            str(path), dataset.width, dataset.height, crs, dataset.transform, chosen, stretch, nodata_is_black
-        )
+        return Scene(str(path), dataset.width, dataset.height, crs, dataset.transform, chosen, stretch, nodata_is_black)
 
 
 def inside(area: Sequence, grid: Grid, rows: slice, columns: slice) -> np.ndarray:
@@ -217,7 +223,10 @@ def _clipped(part: slice, length: int) -> slice:
     return slice(max(0, part.start), min(length, part.stop))
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
+    """What GDAL said first, of which the others are consequences."""
+    while error.__cause__ is not None:
+        error = error.__cause__
     return str(error).splitlines()[0].rstrip(".")
 
 
@@ -257,7 +266,7 @@ def _stretch(
         values = dataset.read(list(bands), out_shape=(3, *shape)).astype(np.float64)
         valid = (dataset.dataset_mask(out_shape=shape) > 0) & np.isfinite(values).all(axis=0)
     except RasterioError as error:
-        raise LandslideError(f"{dataset.name}: is damaged: {_reason(error)}; get a whole copy.") from error
+        raise LandslideError(f"{dataset.name}: is damaged ({_reason(error)}); get a whole copy.") from error
     if nodata_is_black:
         valid &= values.any(axis=0)
     if not valid.any():

@@ -64,7 +64,14 @@ class Sheet:
 
 
 def write_rasters(
-    sheet: Sheet, blocks: Path, out: Path, *, kinds: int, threshold: float, tags: Mapping[str, str], track: Track = untracked
+    sheet: Sheet,
+    blocks: Path,
+    out: Path,
+    *,
+    kinds: int,
+    threshold: float,
+    tags: Mapping[str, str],
+    track: Track = untracked,
 ) -> Counts:
     """Write the rasters of a scene all of whose blocks lie in `blocks` to the folder `out`.
 
@@ -121,7 +128,9 @@ def _written(sheet: Sheet, paths: Mapping[str, Path], tags: Mapping[str, str]) -
             file.close()
 
 
-def _strips(sheet: Sheet, blocks: Path, out: Path, kinds: int, track: Track) -> Iterator[tuple[slice, list[np.ndarray]]]:
+def _strips(
+    sheet: Sheet, blocks: Path, out: Path, kinds: int, track: Track
+) -> Iterator[tuple[slice, list[np.ndarray]]]:
     """Rows of the sheet from top to bottom, and of each kind their grey levels."""
     height, _ = sheet.shape
     parts = [slice(top, min(top + TILE, height)) for top in range(0, height, TILE)]
@@ -141,9 +150,17 @@ def _strips(sheet: Sheet, blocks: Path, out: Path, kinds: int, track: Track) -> 
 
 def _write_grid(path: Path, grid: Grid, blocks: Path, kind: int) -> None:
     """The blocks in one file, from which any window can be read at another size."""
-    how = {"driver": "GTiff", "count": 1, "dtype": "uint8", "nodata": NODATA, "compress": "DEFLATE", "bigtiff": "IF_SAFER"}
+    how = {
+        "driver": "GTiff",
+        "count": 1,
+        "dtype": "uint8",
+        "nodata": NODATA,
+        "compress": "DEFLATE",
+        "bigtiff": "IF_SAFER",
+    }
     tiles = {"tiled": True, "blockxsize": TILE, "blockysize": TILE}
-    with rasterio.open(path, "w", width=grid.width, height=grid.height, **how, **tiles) as file:
+    how |= {"width": grid.width, "height": grid.height, "transform": grid.transform}  # some transform, or it warns
+    with rasterio.open(path, "w", **how, **tiles) as file:
         for top in range(0, grid.height, TILE):
             rows = slice(top, min(top + TILE, grid.height))
             file.write(read_blocks(blocks, grid, kind, rows), 1, window=Window(0, top, grid.width, rows.stop - top))

@@ -92,7 +92,9 @@ def write_summary(folder: Path, done: Sequence[Mapped]) -> None:
 def _tolerance(job: Job) -> float:
     """How far a simplified outline may leave the pixels' own, in pixels of the results."""
     sheet = job.sheet
-    seen = (sheet.shape[1] / job.grid.width + sheet.shape[0] / job.grid.height) / 2  # pixels of the results for one seen
+    seen = (
+        sheet.shape[1] / job.grid.width + sheet.shape[0] / job.grid.height
+    ) / 2  # pixels of the results for one seen
     if job.options.tolerance is None:
         return seen
     return job.options.tolerance if job.gsd is None else job.options.tolerance / job.gsd * seen
@@ -158,7 +160,10 @@ def _said(job: Job, made: Mapped, tolerance: float) -> list[tuple[str, str]]:
         ("seen at", metres),
         ("landslides", found),
         ("marked", f"{100 * made.marked:.2f} % of the valid pixels, above a probability of {job.threshold:g}"),
-        ("outlines", f"of {job.options.least_area:g} {made.unit} or more, simplified by at most {tolerance:.2g} pixels"),
+        (
+            "outlines",
+            f"of {job.options.least_area:g} {made.unit} or more, simplified by at most {tolerance:.2g} pixels",
+        ),
         ("weights", ", ".join(f"sha256 {one[:16]}…" for one in job.weights)),
     ]
 

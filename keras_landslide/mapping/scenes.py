@@ -74,7 +74,7 @@ def map_scenes(
     jobs = planned(paths, weights, options)
     folder = Path(out)
     made_of = {
-        "scenes": [job.scene.path for job in jobs],
+        "scenes": [job.source for job in jobs],
         "weights": list(jobs[0].weights),
         "options": json.loads(json.dumps(dataclasses.asdict(options), default=str)),
     }
