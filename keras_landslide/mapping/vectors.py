@@ -211,14 +211,15 @@ def geodesic_area(geometries: Sequence | np.ndarray, crs: str | None) -> np.ndar
 
 
 def points_inside(geometries: Sequence | np.ndarray, crs: str | None) -> np.ndarray:
-    """(N, 2) longitude and latitude in degrees of a point inside each outline; without a CRS x and y in pixels.
+    """(N, 2) longitude and latitude in degrees of a point in each outline; without a CRS x and y in pixels.
 
     >>> ring = shapely.box(0, 0, 9, 9) - shapely.box(1, 1, 9, 8)
     >>> bool(ring.contains(shapely.Point(points_inside([ring], None)[0])))
     True
     """
     points = shapely.point_on_surface(_array(geometries))
-    return shapely.get_coordinates(points if crs is None else _moved(points, crs, LONGITUDE_LATITUDE))
+    points = points if crs is None else _moved(points, crs, LONGITUDE_LATITUDE)
+    return np.column_stack([shapely.get_x(points), shapely.get_y(points)])
 
 
 def _one_line(error: Exception) -> str:
