@@ -14,6 +14,12 @@ EXPORT = [  # at least what the tests run on: converters follow each other close
     "openvino>=2026.4",
     "ai-edge-litert>=2.3",  # TensorFlow's own interpreter is deprecated in its favour
 ]
+GEO = [  # the first for NumPy 2, or the first with wheels for Python 3.13
+    "rasterio>=1.4",  # reads scenes with their georeference
+    "pyogrio>=0.10",  # reads and writes GeoPackages, without pandas
+    "shapely>=2.0.6",  # works on whole arrays of outlines since 2.0
+    "pyproj>=3.7",  # coordinates and areas on the earth
+]
 JAX = ["jax>=0.10"]  # what the tests run on
 TENSORBOARD = ["tensorboard>=2.20"]  # of the age of TensorFlow
 
@@ -46,11 +52,13 @@ setup(
     ],
     extras_require={
         "export": EXPORT,
+        "geo": GEO,
         "jax": JAX,
         "tensorboard": TENSORBOARD,
         # every ruff formats a little differently
         "test": [
             "filelock>=3",
+            "geopandas>=1",  # a second opinion on outlines
             "import-linter>=2.6",  # the first with a contract against circles
             "mypy>=2",
             "pytest>=8",
@@ -60,6 +68,7 @@ setup(
             "setuptools>=64",
             "wheel",
             *EXPORT,
+            *GEO,
             *JAX,
             *TENSORBOARD,
         ],

@@ -68,6 +68,16 @@ PRECISIONS = {
 }
 JIT = {AUTO: "wherever it helps: not on TensorFlow's CPU", "on": "always", "off": "never"}
 SUBSETS = {"train": "trains", "val": "chooses the best epoch", "test": "is scored once, at the end"}
+STATES = {  # of a landslide from one date to another
+    "new": "no earlier outline overlaps it",
+    "grown": "its area is larger by more than --growth",
+    "shrunk": "its area is smaller by more than --growth",
+    "shifted": "its area is neither, but the two dates have less than half of its ground in common",
+    "unchanged": "its area is neither, and they have half of its ground or more in common",
+    "gone": "no later outline overlaps it",
+}
+GROWTH = 0.1  # share of the earlier area: outlines of two dates never agree to the pixel
+OVERLAP = 0.1  # share of the smaller of two outlines that both must cover to be of one landslide
 
 COMPUTING = ("devices", "jit")  # how a machine gets through the same work: what is trained does not depend on it
 GROUPS = {

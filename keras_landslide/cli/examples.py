@@ -43,6 +43,10 @@ EXAMPLES = {
         "  keras-landslide tables --results results --data bijie --out tables"
     ),
     "figures": "  keras-landslide figures --results results --data bijie --out figures",
+    "compare": (
+        "  keras-landslide compare before.gpkg after.gpkg --out changes\n"
+        "  keras-landslide compare before.gpkg after.gpkg --out changes --growth 0.25 --overwrite"
+    ),
     "predict": (
         "  keras-landslide predict photo.png\n"
         "  keras-landslide predict --weights runs/psp/best.weights.h5 photo.png folder/\n"

@@ -14,11 +14,14 @@ from ..paper import INPUT_SIZE, ROWS
 from ..settings import (
     AUGMENTATIONS,
     GROUPS,
+    GROWTH,
     LABELS,
     MAX_SEED,
+    OVERLAP,
     PRESET_MEANINGS,
     SHIPPED_WEIGHTS,
     SPLITS,
+    STATES,
     SUBSETS,
     Settings,
     flag,
@@ -73,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_report(parsers)
     _add_predict(parsers)
     _add_map(parsers)
+    _add_compare(parsers)
     _add_prepare(parsers)
     _add_export(parsers)
     _add_augment(parsers)
@@ -82,12 +86,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(parsers, name: str, text: str) -> argparse.ArgumentParser:
-    """A parser for the function `name` of the file `name` beside this, which is read when the command is given."""
+def _add(parsers, name: str, text: str, more: str = "") -> argparse.ArgumentParser:
+    """A parser for the function `name` of the file `name` beside this, which is read when the command is given.
+
+    `text` is what the command does, and its own help goes on with `more`.
+    """
     parser = parsers.add_parser(
         name,
         help=text,
-        description=text,
+        description=f"{text}{more}",
         epilog=f"examples:\n{EXAMPLES[name]}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -374,6 +381,35 @@ def _add_map(parsers) -> None:
         metavar="METRES",
         help="how far an outline may leave the pixels' own; default: one pixel that the network sees",
     )
+
+
+def _add_compare(parsers) -> None:
+    states = "\n".join(f"  {state:10} {meaning}" for state, meaning in STATES.items())
+    more = (
+        f"\n\nOutlines that overlap, from one to the next, count as one landslide, which is\n{states}\n"
+        "What only one of the two scenes shows counts as new or gone, so give outlines of the same ground."
+    )
+    parser = _add(parsers, "compare", "tell new, grown and unchanged landslides from outlines of two dates", more)
+    parser.add_argument("before", metavar="BEFORE", help="a GeoPackage with the outlines of the earlier date")
+    parser.add_argument(
+        "after", metavar="AFTER", help="of the later date, of the same ground, in the same CRS or another"
+    )
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="where changes.csv and changes.gpkg go")
+    parser.add_argument(
+        "--growth",
+        type=_probability,
+        default=GROWTH,
+        metavar="SHARE",
+        help="of the earlier area, by which it has changed when it counts as grown or shrunk; default: %(default)s",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=_probability,
+        default=OVERLAP,
+        metavar="SHARE",
+        help="of the smaller outline, that two must have in common to overlap; default: %(default)s",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace earlier files of these names there")
 
 
 def _add_export(parsers) -> None:

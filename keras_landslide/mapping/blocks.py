@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,8 +152,9 @@ def predict_blocks(
     def read(block: Block) -> Piece:
         return piece_of(block, scene, grid, dataset, network.size)
 
+    written: Future | None = None
     with scene.opened() as dataset, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        ahead, written = reader.submit(read, todo[0]), None
+        ahead = reader.submit(read, todo[0])
         for block, following in itertools.zip_longest(todo, todo[1:]):
             piece = ahead.result()
             if following:
@@ -163,7 +164,8 @@ def predict_blocks(
             if written:
                 written.result()  # raises what went wrong there
             written = writer.submit(write_block, folder / block.name, found)
-        written.result()
+        if written:
+            written.result()
 
 
 def write_block(path: Path, found: np.ndarray) -> None:
@@ -173,7 +175,7 @@ def write_block(path: Path, found: np.ndarray) -> None:
 
 
 def read_blocks(folder: Path, grid: Grid, kind: int, rows: slice) -> np.ndarray:
-    """Whole rows, `(h, width)` uint8, of the probability (`kind` 0) or its spread (1) of a scene all of whose blocks are there."""
+    """Whole rows of a scene all of whose blocks are there, `(h, width)` uint8: probability (`kind` 0) or spread (1)."""
     found = np.empty((rows.stop - rows.start, grid.width), np.uint8)
     for block in blocks(grid):
         first, last = max(rows.start, block.rows.start), min(rows.stop, block.rows.stop)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from rasterio.windows import Window
 from .blocks import LEVELS, NODATA
 from .raster import opened
 from .rasters import CLASSES, PROBABILITY, Sheet
-from .vectors import LONGITUDE_LATITUDE, geodesic_area, placed, reprojected
+from .vectors import LONGITUDE_LATITUDE, geodesic_area, made_valid, placed, reprojected
 
 STRIP = 1024  # rows of a large landslide that are looked at together
 
@@ -50,20 +49,17 @@ def outlines(folder: Path, sheet: Sheet, *, least_area: float, tolerance: float)
     `least_area` is in square metres, or square pixels where the scene lies nowhere on the earth; `tolerance`, how far
     a simplified outline may leave the pixels' own, is in pixels of the raster.
     """
-    found = []
-    with opened(folder / CLASSES) as classes, opened(folder / PROBABILITY) as probability:
-        raw = _polygons(classes)
-        areas = _areas(raw, sheet)
-        for polygon, area in zip(raw, areas, strict=True):
-            if area >= least_area:
-                found.append((polygon, area, *_probabilities(probability, polygon)))
-    simplified = shapely.make_valid(shapely.simplify([polygon for polygon, *_ in found], tolerance))
-    in_place = placed(simplified, sheet.transform)
-    centres = _centres([polygon for polygon, *_ in found], sheet)
+    with opened(folder / CLASSES) as classes:
+        polygons = _polygons(classes)
+    areas = _areas(polygons, sheet)
+    polygons, areas = polygons[areas >= least_area], areas[areas >= least_area]
+    with opened(folder / PROBABILITY) as dataset:
+        probabilities = [_probabilities(dataset, polygon) for polygon in polygons]
+    simplified = made_valid(placed(shapely.simplify(polygons, tolerance), sheet.transform))
     return [
-        Outline(number, geometry, area, mean, largest, *centre)
-        for number, (geometry, (_, area, mean, largest), centre) in enumerate(
-            zip(in_place, found, centres, strict=True), start=1
+        Outline(number, geometry, float(area), *probability, *centre)
+        for number, (geometry, area, probability, centre) in enumerate(
+            zip(simplified, areas, probabilities, _centres(polygons, sheet), strict=True), start=1
         )
     ]
 
@@ -76,13 +72,13 @@ def _polygons(classes: rasterio.DatasetReader) -> np.ndarray:
     return shapely.transform(placed(polygons, ~classes.transform), np.rint)
 
 
-def _areas(polygons: Sequence[shapely.Polygon], sheet: Sheet) -> np.ndarray:
+def _areas(polygons: np.ndarray, sheet: Sheet) -> np.ndarray:
     if sheet.scene.crs is None:
         return shapely.area(polygons)
     return geodesic_area(placed(polygons, sheet.transform), sheet.scene.crs)
 
 
-def _centres(polygons: Sequence[shapely.Polygon], sheet: Sheet) -> list[tuple[float | None, float | None]]:
+def _centres(polygons: np.ndarray, sheet: Sheet) -> list[tuple[float | None, float | None]]:
     if sheet.scene.crs is None:
         return [(None, None)] * len(polygons)
     points = reprojected(placed(shapely.centroid(polygons), sheet.transform), sheet.scene.crs, LONGITUDE_LATITUDE)
@@ -91,7 +87,7 @@ def _centres(polygons: Sequence[shapely.Polygon], sheet: Sheet) -> list[tuple[fl
 
 def _probabilities(dataset: rasterio.DatasetReader, polygon: shapely.Polygon) -> tuple[float, float]:
     """Mean and largest probability of the pixels of a polygon, strip by strip."""
-    left, top, right, bottom = (int(round(side)) for side in polygon.bounds)
+    left, top, right, bottom = (round(side) for side in polygon.bounds)
     total, count, largest = 0, 0, 0
     for first in range(top, bottom, STRIP):
         window = Window(left, first, right - left, min(STRIP, bottom - first))

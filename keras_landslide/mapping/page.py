@@ -1,4 +1,4 @@
-"""A mapped scene as a page: its picture with outlines that can be clicked, and a table of them; no network, no script."""
+"""A mapped scene as a page without network or script: its picture, outlines that can be clicked, a table of them."""
 
 from collections.abc import Sequence
 
@@ -89,7 +89,7 @@ def _point(place: tuple[float, float]) -> str:
 
 
 def _table(outlines: Sequence[Outline], unit: str) -> Element:
-    rows = []
+    rows: list[list[Content]] = []
     for outline in outlines:
         place = "" if outline.latitude is None else f"{outline.latitude:.5f}, {outline.longitude:.5f}"
         rows.append(

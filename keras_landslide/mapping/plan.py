@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 
 from ..errors import LandslideError, unknown_name
-from ..models.description import Description
+from ..models.description import Description, Scale
 from ..models.saving import StoredWeights
 from ..prediction.images import output_names
 from .blocks import Block, blocks, windows_of
@@ -38,7 +38,7 @@ class Options:
         scene_gsd: metres a pixel of scenes that do not say it themselves.
         grid: `scene` for results on the scene's own pixels, `model` for those that the network saw.
         bands: of red, green and blue, from 1; `None` for what the scene says.
-        percentiles: of a band's values that become black and white; `None` for 2 and 98, and for 8-bit bands as they are.
+        percentiles: of a band's values that become black and white; `None` for 2 and 98, and 8-bit bands as they are.
         nodata_is_black: pixels that are 0 in all three bands are no data.
         average_flips: predict mirror images too, and average.
         threshold: the probability above which a pixel is landslide; by default what the weights say.
@@ -125,7 +125,7 @@ def planned(paths: Sequence[Path | str], weights: Sequence[StoredWeights], optio
         )
         if options.area is not None:
             scene = dataclasses.replace(scene, area=_area(options.area, scene))
-        gsd, grid = _scaled(scene, descriptions[0], options)
+        gsd, grid = _scaled(scene, descriptions[0].scale, options)
         threshold = options.threshold
         if threshold is None:
             threshold = sum(one.threshold for one in descriptions) / len(descriptions)
@@ -175,33 +175,36 @@ def _check_options(options: Options, descriptions: Sequence[Description]) -> Non
         raise LandslideError("An uncertainty needs several opinions: add --average-flips or --ensemble.")
 
 
-def _scaled(scene: Scene, said: Description, options: Options) -> tuple[float | None, Grid]:
+def _scaled(scene: Scene, scale: Scale | None, options: Options) -> tuple[float | None, Grid]:
     """Metres a pixel that the network sees, as far as anybody knows, and the grid of such pixels."""
-    own = scene.pixel or (options.scene_gsd and (options.scene_gsd,) * 2) or None
-    gsd = options.gsd or (said.scale and said.scale.prediction)
-    if own is None and options.gsd:
-        raise LandslideError(f"{scene.path}: does not say how long its pixels are; give --scene-gsd beside --gsd.")
-    if gsd is None:
+    own = scene.pixel or ((options.scene_gsd,) * 2 if options.scene_gsd else None)
+    if scale is None and options.gsd is None:
         raise LandslideError(
-            f"These weights have no scale, so they do not say at which size landslides look right to them; give --gsd "
-            f"in metres a pixel{_own_scale(own)}."
+            "These weights have no scale: they do not say how large a landslide looks to them. Give --gsd in metres a "
+            f"pixel{_own_scale(own)}."
         )
     if own is None:
-        factor = said.scale.training / said.scale.prediction
+        if options.gsd or scale is None:
+            raise LandslideError(f"{scene.path}: does not say how long its pixels are; give --scene-gsd beside --gsd.")
         log.warning(
             "%s: does not say how long its pixels are; taken for the %g m of the images that the network was trained "
-            "on (see --scene-gsd).", scene.path, said.scale.training,
+            "on (see --scene-gsd).", scene.path, scale.training,
         )  # fmt: skip
+        factor = scale.training / scale.prediction
         return None, Grid.of_factors(scene.width, scene.height, factor, factor)
-    factors = own[0] / gsd, own[1] / gsd
-    if not all(1 / MOST_RESAMPLED <= factor <= MOST_RESAMPLED for factor in factors):
+    gsd = options.gsd or scale.prediction  # type: ignore[union-attr]  # one of them is there
+    _warn_of_scale(scene, own, gsd, scale)
+    return gsd, Grid.of_factors(scene.width, scene.height, own[0] / gsd, own[1] / gsd)
+
+
+def _warn_of_scale(scene: Scene, own: tuple[float, float], gsd: float, scale: Scale | None) -> None:
+    if not all(1 / MOST_RESAMPLED <= side / gsd <= MOST_RESAMPLED for side in own):
         log.warning(
             "%s: its pixels are %.2g m long and the network sees it at %.2g m; expect less of the result.",
             scene.path, max(own), gsd,
         )  # fmt: skip
-    if said.scale and not 1 / MOST_RESAMPLED <= gsd / said.scale.prediction <= MOST_RESAMPLED:
-        log.warning("The network was trained at %g m a pixel and is used at %g m.", said.scale.prediction, gsd)
-    return gsd, Grid.of_factors(scene.width, scene.height, *factors)
+    if scale and not 1 / MOST_RESAMPLED <= gsd / scale.prediction <= MOST_RESAMPLED:
+        log.warning("The network was trained at %g m a pixel and is used at %g m.", scale.prediction, gsd)
 
 
 def _own_scale(own: tuple[float, float] | None) -> str:

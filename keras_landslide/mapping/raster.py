@@ -54,7 +54,7 @@ class Scene:
     height: int
     crs: str | None
     transform: Affine
-    bands: tuple[int, int, int]
+    bands: tuple[int, ...]
     stretch: tuple[tuple[float, float], ...] | None = None
     nodata_is_black: bool = False
     area: tuple | None = None
@@ -139,11 +139,7 @@ class Grid:
     @classmethod
     def of_factors(cls, width: int, height: int, x: float, y: float) -> Grid:
         """The grid with `x` and `y` pixels for one of the scene; factors near 1 are 1 (`SAME_SCALE`)."""
-        sides = [
-            side if abs(factor - 1) < SAME_SCALE else max(1, round(side * factor))
-            for side, factor in ((width, x), (height, y))
-        ]
-        return cls(*sides, width, height)
+        return cls(_scaled(width, x), _scaled(height, y), width, height)
 
     @property
     def factors(self) -> tuple[float, float]:
@@ -176,11 +172,22 @@ class Grid:
         )
 
 
+def _scaled(side: int, factor: float) -> int:
+    return side if abs(factor - 1) < SAME_SCALE else max(1, round(side * factor))
+
+
+@contextmanager
+def gdal() -> Iterator[None]:
+    """GDAL with little memory, and without warnings of images that lie nowhere on the earth: such are welcome."""
+    with rasterio.Env(GDAL_CACHEMAX=CACHE), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
 @contextmanager
 def opened(path: str | Path, **options) -> Iterator[rasterio.DatasetReader]:
     """A raster that is there to be read; raises `LandslideError` where it is none."""
-    with rasterio.Env(GDAL_CACHEMAX=CACHE), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with gdal():
         try:
             dataset = rasterio.open(path, **options)
         except RasterioError as error:
@@ -230,7 +237,7 @@ def _reason(error: BaseException) -> str:
     return str(error).splitlines()[0].rstrip(".")
 
 
-def _bands(dataset: rasterio.DatasetReader, path: str | Path, asked: Sequence[int] | None) -> tuple[int, int, int]:
+def _bands(dataset: rasterio.DatasetReader, path: str | Path, asked: Sequence[int] | None) -> tuple[int, ...]:
     """Red, green and blue, counted from 1."""
     count = dataset.count
     if asked is not None:
@@ -271,7 +278,8 @@ def _stretch(
         valid &= values.any(axis=0)
     if not valid.any():
         return ((0.0, 1.0),) * 3
-    return tuple(tuple(map(float, np.percentile(band[valid], percentiles))) for band in values)
+    low, high = np.percentile(values[:, valid], percentiles, axis=1)
+    return tuple(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def _pixel_metres(scene: Scene) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from rasterio.windows import Window
 
 from ..console import Track, untracked
 from .blocks import LEVELS, MOST, NODATA, read_blocks
-from .raster import CACHE, Grid, Scene, opened
+from .raster import Grid, Scene, gdal, opened
 
 TILE = 512
 PROBABILITY, SPREAD, CLASSES = "probability.tif", "uncertainty.tif", "landslides.tif"
@@ -82,7 +82,7 @@ def write_rasters(
     """
     names, counts = [PROBABILITY, SPREAD][:kinds], Counts()
     plain = {name: out / f".plain-{name}" for name in (*names, CLASSES)}
-    with rasterio.Env(GDAL_CACHEMAX=CACHE), _written(sheet, plain, tags) as files:
+    with gdal(), _written(sheet, plain, tags) as files:
         for rows, strips in _strips(sheet, blocks, out, kinds, track):
             window = Window(0, rows.start, sheet.shape[1], rows.stop - rows.start)
             for name, strip in zip(names, strips, strict=True):
@@ -93,7 +93,7 @@ def write_rasters(
             counts.landslide += int((classes == 1).sum())
     for name, path in plain.items():
         how = {"overview_resampling": "mode" if name == CLASSES else "average", "resampling": "nearest"}
-        with rasterio.Env(GDAL_CACHEMAX=CACHE):
+        with gdal():
             copy(path, out / name, driver="COG", compress="DEFLATE", blocksize=TILE, bigtiff="IF_SAFER", **how)
         path.unlink()
     return counts

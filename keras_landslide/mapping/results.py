@@ -33,7 +33,7 @@ PIXELS, METRES = "pixels", "m²"
 class Mapped:
     """A scene that was mapped: a line of `summary.csv`.
 
-    `area` and `largest` are of the outlines, in `unit`, and `marked` is the share of the valid pixels that is landslide.
+    `area` and `largest` are of the outlines, in `unit`; `marked` is the share of the valid pixels that is landslide.
     """
 
     scene: str
@@ -102,7 +102,7 @@ def _tolerance(job: Job) -> float:
 
 def _write_outlines(folder: Path, job: Job, found: Sequence[Outline]) -> None:
     crs = job.scene.crs
-    fields = {
+    fields: dict[str, list] = {
         "id": [outline.number for outline in found],
         "scene": [job.name] * len(found),
         "area_m2" if crs else "area_pixels": [outline.area for outline in found],

@@ -178,9 +178,12 @@ def reprojected(geometries: Sequence | np.ndarray, from_crs: str, to_crs: str) -
     """(N,) geometries whose corners are in another CRS; x is always east, y north."""
     try:
         transformer = Transformer.from_crs(from_crs, to_crs, always_xy=True)
-        return shapely.transform(
-            _array(geometries), lambda corners: np.column_stack(transformer.transform(*corners.T, errcheck=True))
-        )
+
+        def move(corners: np.ndarray) -> np.ndarray:
+            x, y = corners.T
+            return np.column_stack(transformer.transform(x, y, errcheck=True))
+
+        return shapely.transform(_array(geometries), move)
     except ProjError as error:
         raise LandslideError(f"Outlines cannot be brought from {from_crs} to {to_crs} ({_one_line(error)}).") from error
 
@@ -216,14 +219,15 @@ def geodesic_area(geometries: Sequence | np.ndarray, crs: str | None) -> np.ndar
 
 
 def points_inside(geometries: Sequence | np.ndarray, crs: str | None) -> np.ndarray:
-    """(N, 2) longitude and latitude in degrees of a point inside each outline; without a CRS x and y in pixels.
+    """(N, 2) longitude and latitude in degrees of a point in each outline; without a CRS x and y in pixels.
 
     >>> ring = shapely.box(0, 0, 9, 9) - shapely.box(1, 1, 9, 8)
     >>> bool(ring.contains(shapely.Point(points_inside([ring], None)[0])))
     True
     """
     points = shapely.point_on_surface(_array(geometries))
-    return shapely.get_coordinates(points if crs is None else reprojected(points, crs, LONGITUDE_LATITUDE))
+    points = points if crs is None else reprojected(points, crs, LONGITUDE_LATITUDE)
+    return np.column_stack([shapely.get_x(points), shapely.get_y(points)])
 
 
 def _one_line(error: Exception) -> str:
