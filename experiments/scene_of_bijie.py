@@ -37,7 +37,7 @@ Place = tuple[slice, slice]
 
 def main(arguments=None) -> None:
     parser = options_parser("scene_of_bijie", __doc__, split="bijie770")
-    parser.add_argument("--weights", default="pspnet_mobilenet_v2_native", help="default: %(default)s")
+    parser.add_argument("--weights", default="pspnet_mobilenet_v2_scenes", help="default: %(default)s")
     parser.add_argument("--side", type=int, default=SIDE, help="of the scene, in pixels; default: %(default)s")
     options = parsed(parser, arguments)
     sys.exit(exit_code(lambda: run(options)))
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
     from keras_landslide.models.loading import load_model
     from keras_landslide.prediction.predictor import Predictor
 
-    scene = write_scene(Path(options.out) / "scene.tif", read, places, options.side)
+    scene = sheet_of(Path(options.out) / "scene.tif", read, places, options.side)
     mapped, told = mapped_scene(scene, options.weights)
     predictor = Predictor.of(load_model(options.weights))
     alone = {key: predictor.classes(image) for key, (image, _) in bar("predicting alone")(list(read.items()))}
@@ -92,22 +92,16 @@ def laid_out(shapes: Sequence[tuple[int, int]], side: int) -> list[Place]:
     return [places[number] for number in range(len(shapes))]
 
 
-def write_scene(
-    path: Path, read: dict[str, tuple[np.ndarray, np.ndarray]], places: dict[str, Place], side: int
-) -> Path:
+def sheet_of(path: Path, read: dict[str, tuple[np.ndarray, np.ndarray]], places: dict[str, Place], side: int) -> Path:
     """The images on one sheet as a GeoTIFF; its mask says where there are any."""
-    import rasterio
     from rasterio.transform import from_origin
 
-    sheet, valid = np.zeros((side, side, 3), np.uint8), np.zeros((side, side), np.uint8)
+    from keras_landslide.mapping.raster import write_scene
+
+    sheet, valid = np.zeros((side, side, 3), np.uint8), np.zeros((side, side), bool)
     for key, place in places.items():
-        sheet[place], valid[place] = read[key][0], 255
-    path.parent.mkdir(parents=True, exist_ok=True)
-    how = {"driver": "GTiff", "width": side, "height": side, "count": 3, "dtype": "uint8", "compress": "DEFLATE"}
-    how |= {"tiled": True, "photometric": "RGB", "crs": CRS, "transform": from_origin(LEFT, TOP, METRES, METRES)}
-    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **how) as file:
-        file.write(np.moveaxis(sheet, -1, 0))
-        file.write_mask(valid)
+        sheet[place], valid[place] = read[key][0], True
+    write_scene(path, sheet, CRS, from_origin(LEFT, TOP, METRES, METRES), valid)
     return path
 
 

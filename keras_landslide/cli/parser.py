@@ -19,6 +19,7 @@ from ..settings import (
     MAX_SEED,
     OVERLAP,
     PRESET_MEANINGS,
+    SCENE_WEIGHTS,
     SHIPPED_WEIGHTS,
     SPLITS,
     STATES,
@@ -104,7 +105,12 @@ def _add(parsers, name: str, text: str, more: str = "") -> argparse.ArgumentPars
 
 def _add_demo(parsers) -> None:
     parser = _add(parsers, "demo", "the main job on built-in synthetic scenes, three to six minutes on two cores")
-    parser.add_argument("--out", default="keras-landslide-demo", metavar="FOLDER", help="default: %(default)s")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="default: keras-landslide-demo, with --scene keras-landslide-scene"
+    )
+    parser.add_argument(
+        "--scene", action="store_true", help="train nothing: paint a georeferenced scene and map it, half a minute"
+    )
     parser.add_argument("--seed", type=_seed, default=0, help="of the scenes and the training; default: %(default)s")
     parser.add_argument("--overwrite", action="store_true", help="replace the results of an earlier demo")
 
@@ -325,7 +331,7 @@ def _add_map(parsers) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with maps there that were stopped")
     network = parser.add_argument_group("network")
     network.add_argument(
-        "--weights", default=SHIPPED_WEIGHTS, metavar="FILE",
+        "--weights", default=SCENE_WEIGHTS, metavar="FILE",
         help="a .weights.h5 that train wrote, or the name of a shipped one; default: %(default)s",
     )  # fmt: skip
     network.add_argument(

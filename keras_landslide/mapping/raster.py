@@ -22,6 +22,7 @@ from rasterio.windows import Window
 
 from ..data.letterbox import BAR_GREY
 from ..errors import LandslideError
+from ..files.atomic import written_beside
 
 log = logging.getLogger("keras_landslide")
 
@@ -217,6 +218,22 @@ def open_scene(
             stretch = _stretch(dataset, chosen, percentiles or PERCENTILES, nodata_is_black)
         crs = dataset.crs.to_wkt() if dataset.crs else None
         return Scene(str(path), dataset.width, dataset.height, crs, dataset.transform, chosen, stretch, nodata_is_black)
+
+
+def write_scene(
+    path: Path | str, image: np.ndarray, crs: str, transform: Affine, valid: np.ndarray | None = None
+) -> None:
+    """Write an image `(H, W, 3)` uint8 RGB as a GeoTIFF, with a mask where it is `valid`, `(H, W)` bool."""
+    height, width = image.shape[:2]
+    how = {
+        "driver": "GTiff", "width": width, "height": height, "count": 3, "dtype": "uint8", "photometric": "RGB",
+        "tiled": True, "compress": "DEFLATE", "crs": crs, "transform": transform,
+    }  # fmt: skip
+    internal = rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True)
+    with written_beside(Path(path)) as beside, internal, rasterio.open(beside, "w", **how) as file:
+        file.write(np.moveaxis(image, -1, 0))
+        if valid is not None:
+            file.write_mask(valid)
 
 
 def inside(area: Sequence, grid: Grid, rows: slice, columns: slice) -> np.ndarray:

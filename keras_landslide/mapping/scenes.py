@@ -43,9 +43,9 @@ def map_scene(
     """
     from ..models.loading import weights_file
     from ..models.saving import read_weights
-    from ..settings import SHIPPED_WEIGHTS
+    from ..settings import SCENE_WEIGHTS
 
-    read = [read_weights(weights_file(path)) for path in (weights or SHIPPED_WEIGHTS, *ensemble)]
+    read = [read_weights(weights_file(path)) for path in (weights or SCENE_WEIGHTS, *ensemble)]
     (mapped,) = map_scenes([scene], out, read, Options(**options), overwrite=overwrite, resume=resume)
     return mapped
 
