@@ -109,7 +109,7 @@ def mapped_scene(scene: Path, weights: str) -> tuple[np.ndarray, dict]:
     """The scene's classes as `map` finds them, and what it took."""
     import rasterio
 
-    from keras_landslide.mapping.scenes import map_scene
+    from keras_landslide import map_scene
 
     started = time.perf_counter()
     made = map_scene(scene, scene.parent / "map", weights=weights, least_area=LEAST_AREA, gsd=METRES, overwrite=True)

@@ -1,7 +1,9 @@
 """What stands under `examples` in each command's `--help`."""
 
 EXAMPLES = {
-    "demo": "  keras-landslide demo\n  keras-landslide demo --scene\n  keras-landslide demo --out elsewhere --overwrite",
+    "demo": (
+        "  keras-landslide demo\n  keras-landslide demo --scene\n  keras-landslide demo --out elsewhere --overwrite"
+    ),
     "train": (
         "  keras-landslide train --experiment pspnet_mobilenet_v2 --preset cpu --data bijie --split paper510 "
         "--out runs/psp\n"

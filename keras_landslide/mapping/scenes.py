@@ -24,32 +24,6 @@ MADE_OF = "map.json"  # in a folder of maps: which scenes, weights and options t
 BLOCKS = ".blocks-"  # and in it the blocks of a scene that is not finished
 
 
-def map_scene(
-    scene: Path | str,
-    out: Path | str = "map",
-    *,
-    weights: Path | str | None = None,
-    ensemble: Sequence[Path | str] = (),
-    overwrite: bool = False,
-    resume: bool = False,
-    **options,
-) -> Mapped:
-    """Landslides of a satellite or aerial scene on a map: see `map_scenes`; `options` are the fields of `Options`.
-
-    Example:
-        >>> mapped = map_scene("scene.tif", "out", gsd=0.8)  # doctest: +SKIP
-        >>> mapped.landslides, mapped.folder  # doctest: +SKIP
-        (12, PosixPath('out/scene'))
-    """
-    from ..models.loading import weights_file
-    from ..models.saving import read_weights
-    from ..settings import SCENE_WEIGHTS
-
-    read = [read_weights(weights_file(path)) for path in (weights or SCENE_WEIGHTS, *ensemble)]
-    (mapped,) = map_scenes([scene], out, read, Options(**options), overwrite=overwrite, resume=resume)
-    return mapped
-
-
 def map_scenes(
     paths: Sequence[Path | str],
     out: Path | str,
