@@ -249,7 +249,9 @@ def test_another_crs_is_as_geopandas_has_it():
     for crs in (DEGREES, MERCATOR, "EPSG:32634", "EPSG:3035"):
         other = geopandas.GeoSeries(shapes, crs=UTM).to_crs(crs)
         assert shapely.equals_exact(transformed(shapes, UTM, crs), other.to_numpy(), 1e-7).all()
-    assert transformed(shapes, UTM, "+proj=utm +zone=33 +datum=WGS84 +type=crs").tolist() == shapes  # the same, untouched
+    assert (
+        transformed(shapes, UTM, "+proj=utm +zone=33 +datum=WGS84 +type=crs").tolist() == shapes
+    )  # the same, untouched
 
 
 def test_an_outline_that_crosses_itself_in_another_crs_is_made_valid_there():
