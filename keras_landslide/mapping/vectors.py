@@ -55,12 +55,11 @@ def read_outlines(path: Path | str) -> Outlines:
     except RuntimeError as error:  # the parent of all that pyogrio raises
         raise LandslideError(f"{path}: is damaged or cannot be read ({_one_line(error)}).") from error
     geometries = shapely.from_wkb(shapes)
-    there = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
-    others = geometries[there & ~np.isin(shapely.get_type_id(geometries), _POLYGONS)]
-    if len(others):
-        raise LandslideError(f"{path}: has a {others[0].geom_type} in layer {layer}, where polygons are needed.")
+    others = [shape.geom_type for shape in geometries if shape and shape.geom_type not in ("Polygon", "MultiPolygon")]
+    if others:
+        raise LandslideError(f"{path}: has a {others[0]} in layer {layer}, where polygons are needed.")
     geometries = made_valid(geometries)
-    there &= shapely.area(geometries) > 0
+    there = shapely.area(geometries) > 0
     fields = {name: column[there] for name, column in zip(about["fields"], columns, strict=True)}
     return Outlines(geometries[there], _ids(fields, numbers[there]), fields, _georeference(path, about["crs"]))
 

@@ -58,9 +58,10 @@ def test_what_is_written_is_what_other_programs_read(tmp_path):
 
 def test_what_other_programs_wrote_is_read(tmp_path):
     """Heights, rows without an outline, outlines that cross themselves, a CRS that has no number."""
-    shapes = [shapely.force_3d(box(0, 0, 1, 1), 9), None, Polygon(), CROSSED]
+    line = Polygon([(0, 0), (1, 0), (0, 0)])
+    shapes = [shapely.force_3d(box(0, 0, 1, 1), 9), None, Polygon(), CROSSED, line, Point()]
     crs = "+proj=laea +lat_0=27 +lon_0=105 +ellps=WGS84"
-    table = geopandas.GeoDataFrame({"name": list("abcd")}, geometry=shapes, crs=crs)
+    table = geopandas.GeoDataFrame({"name": list("abcdef")}, geometry=shapes, crs=crs)
     table.to_file(tmp_path / "drawn.gpkg", layer="inventory")
     outlines = read_outlines(tmp_path / "drawn.gpkg")
     assert outlines.fields["name"].tolist() == ["a", "d"]
