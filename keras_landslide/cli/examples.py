@@ -29,7 +29,8 @@ EXAMPLES = {
     ),
     "export": (
         "  keras-landslide export --weights runs/psp/best.weights.h5 --format onnx --out exported\n"
-        "  keras-landslide export --weights runs/psp/best.weights.h5 --format litert --image-size 473 --out phone"
+        "  keras-landslide export --weights runs/psp/best.weights.h5 --format litert --image-size 473 --out phone\n"
+        "  keras-landslide export --weights runs/psp/best.weights.h5 --format deepness --out qgis"
     ),
     "augment": (
         "  keras-landslide augment --data bijie --split paper510 --count 2500 --out bijie2500\n"

@@ -34,6 +34,7 @@ FORMAT_MEANINGS = {
     "onnx": "for ONNX Runtime and many others, for images of any size",
     "openvino": "for Intel and AMD processors, one size",
     "litert": "for phones and small boards, one size",
+    "deepness": "ONNX for the QGIS plugin Deepness, tiles of one size",
 }
 
 
@@ -419,7 +420,7 @@ def _add_compare(parsers) -> None:
 
 
 def _add_export(parsers) -> None:
-    parser = _add(parsers, "export", "write trained weights as SavedModel, ONNX, OpenVINO or LiteRT")
+    parser = _add(parsers, "export", "write trained weights as SavedModel, ONNX, OpenVINO or LiteRT, or for QGIS")
     _add_weights(parser)
     parser.add_argument("--format", required=True, metavar="NAME", help=_listed("of the file", FORMAT_MEANINGS, None))
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where the model and its card go")
