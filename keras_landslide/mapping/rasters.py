@@ -48,7 +48,7 @@ class Sheet:
 
     @property
     def transform(self) -> Affine:
-        return self.scene.transform if self.of_scene else self.scene.transform * self.grid.transform
+        return self.scene.transform if self.of_scene else self.scene.transform @ self.grid.transform
 
     @property
     def to_grid(self) -> Grid:
