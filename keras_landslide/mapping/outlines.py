@@ -27,7 +27,7 @@ class Outline:
     """A landslide: pixels of the class raster that touch along their sides.
 
     Args:
-        number: from 1, from north to south.
+        number: from 1, from the top of the raster to its bottom.
         geometry: in the scene's CRS, simplified; holes are kept.
         area: square metres on the ellipsoid, of the outline before it was simplified; square pixels where the scene
             lies nowhere on the earth.
@@ -78,7 +78,9 @@ def _polygons(classes: rasterio.DatasetReader, least_pixels: float) -> np.ndarra
         for polygon in (shapely.geometry.shape(geometry) for geometry, value in found if value == 1)
         if polygon.area >= least
     ]
-    return shapely.transform(placed(polygons, ~classes.transform), np.rint)
+    in_pixels = shapely.transform(placed(polygons, ~classes.transform), np.rint)
+    left, top, *_ = shapely.bounds(in_pixels).T
+    return in_pixels[np.lexsort((left, top))]  # GDAL gives each where it ends
 
 
 def _pixel_area(sheet: Sheet) -> float:

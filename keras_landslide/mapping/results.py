@@ -65,7 +65,7 @@ def write_results(job: Job, folder: Path, counts: Counts) -> Mapped:
         job.scene.path, job.name, job.scene.width, job.scene.height, job.gsd, job.threshold, len(found), sum(areas),
         max(areas, default=0.0), PIXELS if job.scene.crs is None else METRES, counts.valid, counts.landslide,
     )  # fmt: skip
-    from_preview = job.scene.transform * ~to_preview
+    from_preview = job.scene.transform @ ~to_preview
     drawn = _drawn(preview, found, from_preview)
     write_image(folder / "preview.jpg", drawn)
     page = map_page(
