@@ -39,6 +39,8 @@ def main(arguments=None) -> None:
     parser = options_parser("scene_of_bijie", __doc__, split="bijie770")
     parser.add_argument("--weights", default="pspnet_mobilenet_v2_scenes", help="default: %(default)s")
     parser.add_argument("--side", type=int, default=SIDE, help="of the scene, in pixels; default: %(default)s")
+    text = "pixels without data between two images; default: %(default)s"
+    parser.add_argument("--gap", type=int, default=0, help=text)
     options = parsed(parser, arguments)
     sys.exit(exit_code(lambda: run(options)))
 
@@ -49,7 +51,9 @@ def run(options: argparse.Namespace) -> None:
     split = few(split) if options.quick else split
     samples = [*split.subset("test"), *split.negative_subset("test")]
     read = {sample.key: sample.read() for sample in samples}
-    places = dict(zip(read, laid_out([classes.shape for _, classes in read.values()], options.side), strict=True))
+    places = dict(
+        zip(read, laid_out([classes.shape for _, classes in read.values()], options.side, options.gap), strict=True)
+    )
     load_tensorflow()
     from keras_landslide.models.loading import load_model
     from keras_landslide.prediction.predictor import Predictor
@@ -77,18 +81,18 @@ def run(options: argparse.Namespace) -> None:
     write_result(options, "scene_of_bijie", content)
 
 
-def laid_out(shapes: Sequence[tuple[int, int]], side: int) -> list[Place]:
-    """Rows and columns of each image in a square sheet, the tall ones first, in shelves; none covers another."""
+def laid_out(shapes: Sequence[tuple[int, int]], side: int, gap: int = 0) -> list[Place]:
+    """Rows and columns of each image in a square sheet, the tall ones first, in shelves with a gap between them."""
     places: dict[int, Place] = {}
     top = left = shelf = 0
     for number in sorted(range(len(shapes)), key=lambda number: (-shapes[number][0], number)):
         height, width = shapes[number]
         if left + width > side:
-            top, left, shelf = top + shelf, 0, 0
+            top, left, shelf = top + shelf + gap, 0, 0
         if top + height > side:
             raise LandslideError(f"--side {side} has no room for all {len(shapes)} images; give a larger one.")
         places[number] = slice(top, top + height), slice(left, left + width)
-        left, shelf = left + width, max(shelf, height)
+        left, shelf = left + width + gap, max(shelf, height)
     return [places[number] for number in range(len(shapes))]
 
 

@@ -21,7 +21,7 @@ from keras_landslide.mapping.blocks import (
 )
 from keras_landslide.mapping.network import Network
 from keras_landslide.mapping.raster import Grid, Scene, open_scene
-from keras_landslide.prediction.windows import blended, windows
+from keras_landslide.prediction.windows import blended, framed, windows
 from tests.scenes import by_place, noise, red_network, redness, write_scene
 
 SIZE = 64
@@ -45,7 +45,7 @@ def levels_of(scene: Scene, network: Network, side: int, grid: Grid | None = Non
 
 def in_one_piece(pixels: np.ndarray, answer, size: int = SIZE) -> np.ndarray:
     """Probabilities of landslide of the whole image, as `predict` blends them."""
-    return blended(pixels, size, lambda window: answer(window[None].astype(np.float32))[0])[..., 1]
+    return blended(pixels, size, lambda window: answer(window[None].astype(np.float32))[0], 128)[..., 1]
 
 
 @pytest.fixture
@@ -134,7 +134,8 @@ def test_windows_without_data_are_not_predicted_and_all_are_counted(mostly_nothi
 
     todo = blocks(whole(scene), 1000)
     predict_blocks(todo, scene, whole(scene), red_network(SIZE, answer), tmp_path / "blocks", told.append)
-    assert sum(asked) == sum(there[place].any() for place in windows(HEIGHT, WIDTH, SIZE))
+    framed_there = framed(there, SIZE, False)
+    assert sum(asked) == sum(framed_there[place].any() for place in windows(HEIGHT, WIDTH, SIZE))
     assert sum(told) == windows_of(todo[0], whole(scene), SIZE) == len(list(windows(HEIGHT, WIDTH, SIZE)))
 
 
@@ -165,15 +166,11 @@ def test_no_seam_is_seen_where_windows_end(tmp_path):
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 51), (64, 64), (1, 1), (33, 150), (150, 20)])
-def test_a_scene_smaller_than_a_window_stands_in_the_middle_of_grey(tmp_path, height, width):
+def test_beyond_a_scene_all_is_grey(tmp_path, height, width):
     pixels = noise(height, width)
     scene = open_scene(write_scene(tmp_path / "small.tif", pixels))
-    above, before = (max(0, (SIZE - side) // 2) for side in (height, width))
-    framed = np.full((max(height, SIZE), max(width, SIZE), 3), 128, np.uint8)
-    framed[above : above + height, before : before + width] = pixels
-    wanted = in_one_piece(framed, by_its_surroundings)[above : above + height, before : before + width]
     found = levels_of(scene, red_network(SIZE, by_its_surroundings), 100)
-    np.testing.assert_allclose(found[0], 254 * wanted, atol=0.51)
+    np.testing.assert_allclose(found[0], 254 * in_one_piece(pixels, by_its_surroundings), atol=0.51)
 
 
 def by_its_surroundings(windows: np.ndarray) -> np.ndarray:
@@ -196,7 +193,7 @@ def test_opinions_are_averaged_and_their_standard_deviation_is_told(scene, pixel
         spread = np.std([run(window[None].astype(np.float32))[0] for run in (redness, green, by_place)], axis=0)
         return np.repeat(spread[..., 1:], 2, -1)
 
-    wanted = blended(pixels, SIZE, apart)[..., 1]
+    wanted = blended(pixels, SIZE, apart, 128)[..., 1]
     assert wanted.max() > 0.3 and LEVELS == (254, 508)
     np.testing.assert_allclose(found[1], 508 * wanted, atol=0.51)
 
