@@ -72,7 +72,7 @@ def test_windows_are_averaged_over_flips_each():
     found = Predictor(model, 32, average_flips=True, zoom=1.0)(image)
     assert len(model.batches) == 4 * 9
     np.testing.assert_allclose(found, 0.5, atol=1e-6)
-    assert np.ptp(Predictor(ByRule(rising), 32, zoom=1.0)(image)) > 0.3
+    assert np.ptp(Predictor(ByRule(rising), 32, zoom=1.0)(image)) > 0.1
 
 
 def test_an_image_of_one_pixel_at_a_small_scale():
