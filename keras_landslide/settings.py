@@ -236,8 +236,8 @@ PRESET_MEANINGS = {
 # `cpu` is what two cores do in about an hour on the Bijie images. Its learning rates are 10 and 30 times Table 4's,
 # which a short run needs, and at output stride 16 a step costs less than a third of that at 8. Its crops show training
 # everything enlarged, so at prediction a larger input fits what was learnt (docs/measurements.md). `table` is what the
-# six rows of Table 5 are compared at: one preset for all, small enough for the largest of them. In so few steps a learning
-# rate of 1e-3 is better than that of `cpu` by five points of landslide IoU on validation (results/tries.json).
+# six rows of Table 5 are compared at: one preset for all, small enough for the largest of them. In so few steps a
+# learning rate of 1e-3 is better than that of `cpu` by five points of landslide IoU on validation (results/tries.json).
 _CPU = {
     "image_size": 352,
     "output_stride": 16,
