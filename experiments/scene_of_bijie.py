@@ -2,10 +2,12 @@
 
 The images of the test part of `bijie770` and the test images without landslide are laid side by side on a georeferenced
 sheet of 4,600 × 4,600 pixels of 0.8 m; what is left over has no data. `map` and the prediction of each image alone use
-the same weights, scale and threshold. Writes results/scene_of_bijie.json (cost and scores stand there) and the scene
-with its map to runs/scene_of_bijie/.
+the same weights, scale and threshold. With a gap between the images a window shows one of them and nothing else, as in
+training; without one it shows several, as no real scene does. Writes results/scene_of_bijie.json, with a gap
+results/scene_of_bijie_gapN.json (cost and scores stand there), and the scene with its map to runs/scene_of_bijie/.
 
     python experiments/scene_of_bijie.py --data ../shared/bijie
+    python experiments/scene_of_bijie.py --data ../shared/bijie --gap 128 --side 6600
     python experiments/scene_of_bijie.py --quick --out runs/quick --results runs/quick
 """
 
@@ -78,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
     }
     print("\n".join(PAIR.table(content["compared"])))
     print(f"Landslides found: {content['landslides']}; false alarms: {content['false_alarms']}")
-    write_result(options, "scene_of_bijie", content)
+    write_result(options, f"scene_of_bijie{f'_gap{options.gap}' * bool(options.gap)}", content)
 
 
 def laid_out(shapes: Sequence[tuple[int, int]], side: int, gap: int = 0) -> list[Place]:
