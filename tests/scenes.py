@@ -8,6 +8,7 @@ from affine import Affine
 from rasterio.transform import from_origin
 
 from keras_landslide.mapping.network import Network
+from keras_landslide.mapping.raster import gdal
 
 UTM = "EPSG:32648"  # of Bijie
 MERCATOR = "EPSG:3857"
@@ -29,6 +30,7 @@ def write_scene(
     height, width, count = pixels.shape
     profile = {"driver": "GTiff", "height": height, "width": width, "count": count, "dtype": pixels.dtype, **how}
     with (
+        gdal(),
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
         rasterio.open(path, "w", crs=crs, transform=transform, **profile) as file,
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -50,15 +51,16 @@ def map_scenes(
     made_of = {
         "scenes": [job.source for job in jobs],
         "weights": list(jobs[0].weights),
+        "area": None if options.area is None else hashlib.sha256(Path(options.area).read_bytes()).hexdigest(),
         "options": json.loads(json.dumps(dataclasses.asdict(options), default=str)),
     }
     goes_on = continued(folder, MADE_OF, made_of, made_by="map", overwrite=overwrite, resume=resume)
     todo = [job for job in jobs if not (goes_on and finished(folder, job))]
     check_disk(folder, todo)
+    network = network_of(weights, jobs[0].size, options, report) if todo else None
     if not goes_on:
         _begin(folder, made_of)
-    if todo:
-        network = network_of(weights, todo[0].size, options, report)
+    if network:
         left = sum(job.windows_of(missing(folder, job)) for job in todo)
         total = sum(job.windows_of(job.blocks) for job in todo)
         begin(total, total - left)
