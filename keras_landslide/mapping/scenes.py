@@ -14,7 +14,7 @@ from ..files.atomic import folder_written_beside, write_json
 from ..files.checks import continued
 from ..models.saving import StoredWeights
 from ..runtimes.engines import engine, fastest_runtime
-from .blocks import Block, Watch, predict_blocks, unwatched
+from .blocks import BLOCK, Block, Watch, predict_blocks, unwatched
 from .network import Network
 from .plan import Job, Options, check_disk, planned
 from .rasters import write_rasters
@@ -58,6 +58,7 @@ def map_scenes(
     *,
     overwrite: bool = False,
     resume: bool = False,
+    side: int = BLOCK,
     report: Callable[[str], object] = lambda line: None,
     begin: Callable[[int, int], object] = lambda windows, done: None,
     watch: Watch = unwatched,
@@ -67,11 +68,13 @@ def map_scenes(
 
     Each folder has `probability.tif` and `landslides.tif` (`rasters.write_rasters`), `outlines.gpkg` in the scene's CRS
     with a style for QGIS, `outlines.geojson` in WGS84, `preview.jpg` and `index.html`; it appears when all of it is
-    there. Blocks of a scene that is not finished stay in `out`, and `resume` goes on with them. The opinions of several
-    `weights` are averaged. Raises `LandslideError` before anything is written where a scene, the weights, the folder or
-    the space on the disk are not fit for it.
+    there. Blocks of a scene that is not finished stay in `out`, and `resume` goes on with them; they have `side`
+    pixels of the grid. The opinions of several `weights` are averaged.
+
+    Raises `LandslideError` before anything is written where a scene, the weights, the folder or the space on the disk
+    are not fit for it.
     """
-    jobs = planned(paths, weights, options)
+    jobs = planned(paths, weights, options, side)
     folder = Path(out)
     made_of = {
         "scenes": [job.source for job in jobs],
@@ -137,7 +140,14 @@ def assemble(job: Job, folder: Path, track: Track = untracked) -> None:
     }
     with folder_written_beside(folder / job.name) as beside:
         counts = write_rasters(
-            job.sheet, predictions, beside, kinds=job.kinds, threshold=job.threshold, tags=tags, track=track
+            job.sheet,
+            predictions,
+            beside,
+            kinds=job.kinds,
+            threshold=job.threshold,
+            tags=tags,
+            side=job.side,
+            track=track,
         )
         write_results(job, beside, counts)
     shutil.rmtree(predictions)
