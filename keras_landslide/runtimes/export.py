@@ -29,14 +29,15 @@ class Format:
     """A runtime's file: what Keras calls it, the file's ending, the packages that write and run it.
 
     `any_size` marks formats in which the number and size of images stay open; the others take one square image.
-    `load` makes a function from images `(N, H, W, 3)` float32 to probabilities of an exported file.
+    `load` makes a function from images `(N, H, W, 3)` float32 to probabilities of an exported file; where that can be
+    said, it computes in so many threads, and for 0 in as many as the runtime likes.
     """
 
     keras_name: str
     suffix: str
     packages: tuple[str, ...]
     any_size: bool
-    load: Callable[[Path], Runner]
+    load: Callable[..., Runner]  # of a path, and of a number of threads
 
 
 @dataclass(frozen=True)
@@ -48,33 +49,37 @@ class Exported:
     difference: float
 
 
-def _run_saved_model(path: Path) -> Runner:
+def _run_saved_model(path: Path, threads: int = 0) -> Runner:
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(path))
     return lambda images: loaded.serve(images).numpy()
 
 
-def _run_onnx(path: Path) -> Runner:
+def _run_onnx(path: Path, threads: int = 0) -> Runner:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    how = onnxruntime.SessionOptions()
+    how.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(path), how, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda images: session.run(None, {name: images})[0]
 
 
-def _run_openvino(path: Path) -> Runner:
+def _run_openvino(path: Path, threads: int = 0) -> Runner:
     import openvino
 
     # without the hint it computes in bfloat16 where the processor can
-    model = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    model = openvino.Core().compile_model(
+        path, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+    )
     return lambda images: model(images)[0]
 
 
-def _run_litert(path: Path) -> Runner:
+def _run_litert(path: Path, threads: int = 0) -> Runner:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(path))
+    interpreter = Interpreter(str(path), num_threads=threads or None)
     interpreter.allocate_tensors()
     given, answer = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
 
