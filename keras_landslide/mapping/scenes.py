@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from .. import __version__
@@ -15,6 +16,7 @@ from ..files.checks import continued
 from ..models.saving import StoredWeights
 from ..runtimes.engines import engine, fastest_runtime
 from .blocks import BLOCK, Block, Watch, predict_blocks, unwatched
+from .cluster import Cluster, Share, Team, map_blocks, recipe_of, team
 from .network import Network
 from .plan import Job, Options, check_disk, planned
 from .rasters import write_rasters
@@ -32,6 +34,7 @@ def map_scene(
     ensemble: Sequence[Path | str] = (),
     overwrite: bool = False,
     resume: bool = False,
+    cluster: Cluster | None = None,
     **options,
 ) -> Mapped:
     """Landslides of a satellite or aerial scene on a map: see `map_scenes`; `options` are the fields of `Options`.
@@ -46,8 +49,8 @@ def map_scene(
     from ..settings import SHIPPED_WEIGHTS
 
     read = [read_weights(weights_file(path)) for path in (weights or SHIPPED_WEIGHTS, *ensemble)]
-    (mapped,) = map_scenes([scene], out, read, Options(**options), overwrite=overwrite, resume=resume)
-    return mapped
+    mapped = map_scenes([scene], out, read, Options(**options), overwrite=overwrite, resume=resume, cluster=cluster)
+    return mapped[0]
 
 
 def map_scenes(
@@ -59,6 +62,7 @@ def map_scenes(
     overwrite: bool = False,
     resume: bool = False,
     side: int = BLOCK,
+    cluster: Cluster | None = None,
     report: Callable[[str], object] = lambda line: None,
     begin: Callable[[int, int], object] = lambda windows, done: None,
     watch: Watch = unwatched,
@@ -69,7 +73,7 @@ def map_scenes(
     Each folder has `probability.tif` and `landslides.tif` (`rasters.write_rasters`), `outlines.gpkg` in the scene's CRS
     with a style for QGIS, `outlines.geojson` in WGS84, `preview.jpg` and `index.html`; it appears when all of it is
     there. Blocks of a scene that is not finished stay in `out`, and `resume` goes on with them; they have `side`
-    pixels of the grid. The opinions of several `weights` are averaged.
+    pixels of the grid, and are made here or on a `cluster`. The opinions of several `weights` are averaged.
 
     Raises `LandslideError` before anything is written where a scene, the weights, the folder or the space on the disk
     are not fit for it.
@@ -84,15 +88,16 @@ def map_scenes(
     goes_on = continued(folder, MADE_OF, made_of, made_by="map", overwrite=overwrite, resume=resume)
     todo = [job for job in jobs if not (goes_on and finished(folder, job))]
     check_disk(folder, todo)
-    if not goes_on:
-        _begin(folder, made_of)
-    if todo:
-        network = network_of(weights, todo[0].size, options, report)
-        left = sum(job.windows_of(missing(folder, job)) for job in todo)
-        total = sum(job.windows_of(job.blocks) for job in todo)
-        begin(total, total - left)
-        for job in todo:
-            _map(job, folder, network, watch, track)
+    with _team(cluster, folder, todo) as helpers:
+        if not goes_on:
+            _begin(folder, made_of)
+        if helpers:
+            _map_on(helpers, todo, folder, weights, report, begin, watch, track)
+        elif todo:
+            network = network_of(weights, todo[0].size, options, report)
+            begin(*_windows(folder, todo))
+            for job in todo:
+                _map(job, folder, network, watch, track)
     done = [read_finished(folder / job.name) for job in jobs]
     write_summary(folder, done)
     return done
@@ -119,6 +124,41 @@ def missing(folder: Path, job: Job) -> list[Block]:
 
 def finished(folder: Path, job: Job) -> bool:
     return (folder / job.name / FINISHED).is_file()
+
+
+@contextmanager
+def _team(cluster: Cluster | None, folder: Path, todo: Sequence[Job]) -> Iterator[Team | None]:
+    """Those of a cluster, if there is one, and scenes for them."""
+    if cluster is None or not todo:
+        yield None
+        return
+    blocks = sum(len(missing(folder, job)) for job in todo)
+    with team(cluster, folder, [job.scene for job in todo], blocks) as found:
+        yield found
+
+
+def _windows(folder: Path, todo: Sequence[Job]) -> tuple[int, int]:
+    """How many windows scenes have, and how many of those are in blocks that are there."""
+    total = sum(job.windows_of(job.blocks) for job in todo)
+    return total, total - sum(job.windows_of(missing(folder, job)) for job in todo)
+
+
+def _map_on(
+    helpers: Team,
+    todo: Sequence[Job],
+    folder: Path,
+    weights: Sequence[StoredWeights],
+    report: Callable[[str], object],
+    begin: Callable[[int, int], object],
+    watch: Watch,
+    track: Track,
+) -> None:
+    """Scenes from their first missing block to their folders of results; the blocks are made on a cluster."""
+    options, size = todo[0].options, todo[0].size
+    recipe = recipe_of(weights, options.runtime or fastest_runtime(), size, options, helpers.files, report)
+    begin(*_windows(folder, todo))
+    shares = [Share(job, blocks_folder(folder, job), missing(folder, job)) for job in todo]
+    map_blocks(helpers, recipe, shares, watch=watch, finish=lambda job: assemble(job, folder, track))
 
 
 def _map(job: Job, folder: Path, network: Network, watch: Watch, track: Track) -> None:
