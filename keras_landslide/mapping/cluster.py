@@ -193,7 +193,7 @@ def map_blocks(
     try:
         for number, share in enumerate(shares):
             asked |= _ask(team, recipe, share, number)
-        for future in as_completed(list(asked)):
+        for future in as_completed(list(asked), loop=team.client.loop):
             number, block = asked[future]
             share = shares[number]
             _check_made(future, share, block)
