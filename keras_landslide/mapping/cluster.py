@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from .plan import Job, Options
 
 FILES = ".shared-"  # begins the folder, in a folder of maps, of what workers need
-ANSWERS = 10  # seconds for a scheduler to answer, or for a worker to see a file
+ANSWERS = 10  # seconds for a scheduler to answer
+LOOKS = 10  # seconds for a worker to see a folder
 ARRIVES = (
     90  # seconds for a worker's file to be seen here: network file systems remember for a minute what is not there
 )
@@ -205,6 +206,21 @@ def map_blocks(
         team.client.cancel(list(asked))
 
 
+def _sent(call: Callable) -> Callable:
+    """`call` with errors that can be sent: without their causes, as some of GDAL's cannot be put together again."""
+
+    @functools.wraps(call)
+    def called(*given):
+        try:
+            return call(*given)
+        except LandslideError as error:
+            said = error
+        raise LandslideError(said.message, said.files)  # here, where it gets no context
+
+    return called
+
+
+@_sent
 def make_block(block: Block, work: Work) -> str:
     """In a worker: write a block, unless it is there. Returns the worker's host."""
     host = socket.gethostname()
@@ -230,9 +246,10 @@ def _network(recipe: Recipe, threads: int) -> Network:
 
 
 @functools.lru_cache
+@_sent
 def _checked(files: str, paths: tuple[str, ...]) -> str:
     """This package's version here; raises `LandslideError` where this machine lacks the folder or a scene."""
-    if not _appears(Path(files), ANSWERS):
+    if not _appears(Path(files), LOOKS):
         raise LandslideError(
             f"The worker on {socket.gethostname()} does not see {Path(files).parent}; choose an --out on a file system "
             "that all workers have under this path."
