@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search('__version__ = "(.+)"', (HERE / "keras_landslide/__init__.py").read_text(encoding="utf-8"))[1]
+DASK = ["dask[distributed]>=2026.8"]  # what the tests run on: its versions are dates, and promise nothing of others
 EXPORT = [  # at least what the tests run on: converters follow each other closely
     "onnx>=1.23",
     "tf2onnx>=1.17",
@@ -53,6 +54,7 @@ setup(
         "matplotlib>=3.9",
     ],
     extras_require={
+        "dask": DASK,
         "export": EXPORT,
         "geo": GEO,
         "jax": JAX,
@@ -70,6 +72,7 @@ setup(
             "ruff==0.17.6",
             "setuptools>=64",
             "wheel",
+            *DASK,
             *EXPORT,
             *GEO,
             *JAX,

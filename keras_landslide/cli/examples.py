@@ -58,6 +58,8 @@ EXAMPLES = {
     "map": (
         "  keras-landslide map scene.tif\n"
         "  keras-landslide map before.tif after.tif --gsd 0.8 --out maps\n"
-        "  keras-landslide map scene.tif --aoi district.gpkg --average-flips --uncertainty --resume"
+        "  keras-landslide map scene.tif --aoi district.gpkg --average-flips --uncertainty --resume\n"
+        "  keras-landslide map scenes/*.tif --workers 4 --out maps\n"
+        "  keras-landslide map /data/scenes/*.tif --scheduler tcp://host:8786 --out /data/maps"
     ),
 }

@@ -5,11 +5,17 @@ from ..errors import LandslideError
 
 
 def map(options) -> None:
-    from ..mapping.extra import check_extra
+    from ..mapping.extra import check_dask, check_extra
 
     check_extra()
     if options.overwrite and options.resume:
         raise LandslideError("Give --overwrite or --resume, not both.")
+    cluster = None
+    if options.workers or options.scheduler:
+        check_dask()
+        from ..mapping.cluster import Cluster
+
+        cluster = Cluster(options.workers, options.scheduler)
     load_tensorflow()
     from ..mapping.plan import Options
     from ..mapping.scenes import map_scenes
@@ -45,6 +51,7 @@ def map(options) -> None:
             weights,
             how,
             **goes,
+            cluster=cluster,
             report=say,
             begin=begin,
             watch=shown.update,

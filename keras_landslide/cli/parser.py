@@ -347,6 +347,16 @@ def _add_map(parsers) -> None:
     network.add_argument(
         "--runtime", metavar="NAME", help="openvino, onnx or keras; default: the first of these that is installed"
     )
+    machines = parser.add_argument_group("processes and machines", "with Dask, of the extra dask")
+    machines.add_argument(
+        "--workers", type=_positive, metavar="N", help="so many processes on this machine, each with its own network"
+    )
+    machines.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="of a Dask cluster that is running, such as tcp://host:8786; its workers see the scenes and --out under "
+        "the paths that are given here",
+    )
     scale = parser.add_argument_group("scale")
     scale.add_argument(
         "--gsd", type=_length, metavar="METRES", help="a pixel as the network sees it; default: what the weights say"

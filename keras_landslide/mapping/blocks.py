@@ -172,10 +172,11 @@ def write_block(path: Path, found: np.ndarray) -> None:
         np.save(file, found)
 
 
-def read_blocks(folder: Path, grid: Grid, kind: int, rows: slice) -> np.ndarray:
-    """Whole rows of a scene all of whose blocks are there, `(h, width)` uint8: probability (`kind` 0) or spread (1)."""
+def read_blocks(folder: Path, grid: Grid, kind: int, rows: slice, side: int = BLOCK) -> np.ndarray:
+    """Whole rows of a scene all of whose blocks of `side` pixels are there, `(h, width)` uint8: probability (`kind` 0)
+    or spread (1)."""
     found = np.empty((rows.stop - rows.start, grid.width), np.uint8)
-    for block in blocks(grid):
+    for block in blocks(grid, side):
         first, last = max(rows.start, block.rows.start), min(rows.stop, block.rows.stop)
         if first < last:
             stored = np.load(folder / block.name, mmap_mode="r")

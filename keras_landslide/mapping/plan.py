@@ -18,7 +18,7 @@ from ..errors import LandslideError, unknown_name
 from ..models.description import Description, Scale
 from ..models.saving import StoredWeights
 from ..prediction.images import output_names
-from .blocks import Block, blocks, windows_of
+from .blocks import BLOCK, Block, blocks, windows_of
 from .raster import MOST_RESAMPLED, Grid, Scene, open_scene
 from .rasters import Sheet
 from .vectors import placed, read_outlines, transformed
@@ -68,7 +68,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Job:
-    """A scene before its first block: all that its results depend on, checked."""
+    """A scene before its first block: all that its results depend on, checked; its blocks have `side` pixels."""
 
     name: str
     scene: Scene
@@ -79,6 +79,7 @@ class Job:
     size: int
     weights: tuple[str, ...]
     licence: str
+    side: int = BLOCK
 
     @property
     def kinds(self) -> int:
@@ -91,7 +92,7 @@ class Job:
 
     @property
     def blocks(self) -> list[Block]:
-        return blocks(self.grid)
+        return blocks(self.grid, self.side)
 
     def windows_of(self, some: Sequence[Block]) -> int:
         """How many windows some blocks have at most; those without a valid pixel are not predicted."""
@@ -105,7 +106,8 @@ class Job:
 
     def stamp(self) -> str:
         """What tells the blocks of this scene, weights and options from others."""
-        told = [self.source, self.scene.stretch, self.scene.bands, self.grid, self.size, self.weights, self.options]
+        scene = [self.source, self.scene.stretch, self.scene.bands, self.grid, self.side]
+        told = [*scene, self.size, self.weights, self.options]
         return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
 
     def bytes_needed(self) -> int:
@@ -115,8 +117,13 @@ class Job:
         return int(2 * kinds * seen + SPARE * 2 * (kinds + 1) * sheet)
 
 
-def planned(paths: Sequence[Path | str], weights: Sequence[StoredWeights], options: Options) -> list[Job]:
-    """A job for each scene; raises `LandslideError` where scene, weights and options do not fit each other."""
+def planned(
+    paths: Sequence[Path | str], weights: Sequence[StoredWeights], options: Options, side: int = BLOCK
+) -> list[Job]:
+    """A job for each scene, in blocks of `side` pixels.
+
+    Raises `LandslideError` where scene, weights and options do not fit each other.
+    """
     descriptions = [one.description for one in weights]
     _check_options(options, descriptions)
     jobs = []
@@ -142,6 +149,7 @@ def planned(paths: Sequence[Path | str], weights: Sequence[StoredWeights], optio
                 descriptions[0].prediction_size,
                 hashes,
                 descriptions[0].licence,
+                side,
             )
         )
     return jobs

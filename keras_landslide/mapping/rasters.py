@@ -14,7 +14,7 @@ from rasterio.shutil import copy
 from rasterio.windows import Window
 
 from ..console import Track, untracked
-from .blocks import LEVELS, MOST, NODATA, read_blocks
+from .blocks import BLOCK, LEVELS, MOST, NODATA, read_blocks
 from .raster import Grid, Scene, gdal, opened
 
 TILE = 512
@@ -71,9 +71,10 @@ def write_rasters(
     kinds: int,
     threshold: float,
     tags: Mapping[str, str],
+    side: int = BLOCK,
     track: Track = untracked,
 ) -> Counts:
-    """Write the rasters of a scene all of whose blocks lie in `blocks` to the folder `out`.
+    """Write the rasters of a scene all of whose blocks, of `side` pixels, lie in `blocks` to the folder `out`.
 
     `probability.tif` has grey levels of 1/254, `landslides.tif` 1 where it is above `threshold` and 0 elsewhere, and
     with two `kinds` `uncertainty.tif` the standard deviation of the opinions in levels of 1/508: uint8, 255 where the
@@ -83,7 +84,7 @@ def write_rasters(
     names, counts = [PROBABILITY, SPREAD][:kinds], Counts()
     plain = {name: out / f".plain-{name}" for name in (*names, CLASSES)}
     with gdal(), _written(sheet, plain, tags) as files:
-        for rows, strips in _strips(sheet, blocks, out, kinds, track):
+        for rows, strips in _strips(sheet, blocks, side, out, kinds, track):
             window = Window(0, rows.start, sheet.shape[1], rows.stop - rows.start)
             for name, strip in zip(names, strips, strict=True):
                 files[name].write(strip, 1, window=window)
@@ -129,18 +130,18 @@ def _written(sheet: Sheet, paths: Mapping[str, Path], tags: Mapping[str, str]) -
 
 
 def _strips(
-    sheet: Sheet, blocks: Path, out: Path, kinds: int, track: Track
+    sheet: Sheet, blocks: Path, side: int, out: Path, kinds: int, track: Track
 ) -> Iterator[tuple[slice, list[np.ndarray]]]:
     """Rows of the sheet from top to bottom, and of each kind their grey levels."""
     height, _ = sheet.shape
     parts = [slice(top, min(top + TILE, height)) for top in range(0, height, TILE)]
     if sheet.to_grid.same:
         for rows in track(parts):
-            yield rows, [read_blocks(blocks, sheet.grid, kind, rows) for kind in range(kinds)]
+            yield rows, [read_blocks(blocks, sheet.grid, kind, rows, side) for kind in range(kinds)]
         return
     between = [out / f".grid-{kind}.tif" for kind in range(kinds)]
     for kind, path in enumerate(between):
-        _write_grid(path, sheet.grid, blocks, kind)
+        _write_grid(path, sheet.grid, blocks, side, kind)
     with sheet.scene.opened() as dataset:
         for rows in track(parts):
             yield rows, [_resampled(path, sheet, dataset, rows) for path in between]
@@ -148,7 +149,7 @@ def _strips(
         path.unlink()
 
 
-def _write_grid(path: Path, grid: Grid, blocks: Path, kind: int) -> None:
+def _write_grid(path: Path, grid: Grid, blocks: Path, side: int, kind: int) -> None:
     """The blocks in one file, from which any window can be read at another size."""
     how = {
         "driver": "GTiff",
@@ -163,7 +164,9 @@ def _write_grid(path: Path, grid: Grid, blocks: Path, kind: int) -> None:
     with rasterio.open(path, "w", **how, **tiles) as file:
         for top in range(0, grid.height, TILE):
             rows = slice(top, min(top + TILE, grid.height))
-            file.write(read_blocks(blocks, grid, kind, rows), 1, window=Window(0, top, grid.width, rows.stop - top))
+            file.write(
+                read_blocks(blocks, grid, kind, rows, side), 1, window=Window(0, top, grid.width, rows.stop - top)
+            )
 
 
 def _resampled(path: Path, sheet: Sheet, dataset: rasterio.DatasetReader, rows: slice) -> np.ndarray:

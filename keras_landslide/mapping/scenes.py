@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from .. import __version__
@@ -15,7 +16,8 @@ from ..files.atomic import folder_written_beside, write_json
 from ..files.checks import continued
 from ..models.saving import StoredWeights
 from ..runtimes.engines import engine, fastest_runtime
-from .blocks import Block, Watch, predict_blocks, unwatched
+from .blocks import BLOCK, Block, Watch, predict_blocks, unwatched
+from .cluster import Cluster, Share, Team, map_blocks, recipe_of, team
 from .network import Network
 from .plan import Job, Options, check_disk, planned
 from .rasters import write_rasters
@@ -33,6 +35,8 @@ def map_scenes(
     *,
     overwrite: bool = False,
     resume: bool = False,
+    side: int = BLOCK,
+    cluster: Cluster | None = None,
     report: Callable[[str], object] = lambda line: None,
     begin: Callable[[int, int], object] = lambda windows, done: None,
     watch: Watch = unwatched,
@@ -42,11 +46,13 @@ def map_scenes(
 
     Each folder has `probability.tif` and `landslides.tif` (`rasters.write_rasters`), `outlines.gpkg` in the scene's CRS
     with a style for QGIS, `outlines.geojson` in WGS84, `preview.jpg` and `index.html`; it appears when all of it is
-    there. Blocks of a scene that is not finished stay in `out`, and `resume` goes on with them. The opinions of several
-    `weights` are averaged. Raises `LandslideError` before anything is written where a scene, the weights, the folder or
-    the space on the disk are not fit for it.
+    there. Blocks of a scene that is not finished stay in `out`, and `resume` goes on with them; they have `side`
+    pixels of the grid, and are made here or on a `cluster`. The opinions of several `weights` are averaged.
+
+    Raises `LandslideError` before anything is written where a scene, the weights, the folder or the space on the disk
+    are not fit for it.
     """
-    jobs = planned(paths, weights, options)
+    jobs = planned(paths, weights, options, side)
     folder = Path(out)
     made_of = {
         "scenes": [job.source for job in jobs],
@@ -57,15 +63,16 @@ def map_scenes(
     goes_on = continued(folder, MADE_OF, made_of, made_by="map", overwrite=overwrite, resume=resume)
     todo = [job for job in jobs if not (goes_on and finished(folder, job))]
     check_disk(folder, todo)
-    network = network_of(weights, jobs[0].size, options, report) if todo else None
-    if not goes_on:
-        _begin(folder, made_of)
-    if network:
-        left = sum(job.windows_of(missing(folder, job)) for job in todo)
-        total = sum(job.windows_of(job.blocks) for job in todo)
-        begin(total, total - left)
-        for job in todo:
-            _map(job, folder, network, watch, track)
+    with _team(cluster, folder, todo) as helpers:
+        network = network_of(weights, todo[0].size, options, report) if todo and not helpers else None
+        if not goes_on:
+            _begin(folder, made_of)
+        if helpers:
+            _map_on(helpers, todo, folder, weights, report, begin, watch, track)
+        elif network:
+            begin(*_windows(folder, todo))
+            for job in todo:
+                _map(job, folder, network, watch, track)
     done = [read_finished(folder / job.name) for job in jobs]
     write_summary(folder, done)
     return done
@@ -94,6 +101,41 @@ def finished(folder: Path, job: Job) -> bool:
     return (folder / job.name / FINISHED).is_file()
 
 
+@contextmanager
+def _team(cluster: Cluster | None, folder: Path, todo: Sequence[Job]) -> Iterator[Team | None]:
+    """Those of a cluster, if there is one, and scenes for them."""
+    if cluster is None or not todo:
+        yield None
+        return
+    blocks = sum(len(missing(folder, job)) for job in todo)
+    with team(cluster, folder, [job.scene for job in todo], blocks) as found:
+        yield found
+
+
+def _windows(folder: Path, todo: Sequence[Job]) -> tuple[int, int]:
+    """How many windows scenes have, and how many of those are in blocks that are there."""
+    total = sum(job.windows_of(job.blocks) for job in todo)
+    return total, total - sum(job.windows_of(missing(folder, job)) for job in todo)
+
+
+def _map_on(
+    helpers: Team,
+    todo: Sequence[Job],
+    folder: Path,
+    weights: Sequence[StoredWeights],
+    report: Callable[[str], object],
+    begin: Callable[[int, int], object],
+    watch: Watch,
+    track: Track,
+) -> None:
+    """Scenes from their first missing block to their folders of results; the blocks are made on a cluster."""
+    options, size = todo[0].options, todo[0].size
+    recipe = recipe_of(weights, options.runtime or fastest_runtime(), size, options, helpers.files, report)
+    begin(*_windows(folder, todo))
+    shares = [Share(job, blocks_folder(folder, job), missing(folder, job)) for job in todo]
+    map_blocks(helpers, recipe, shares, watch=watch, finish=lambda job: assemble(job, folder, track))
+
+
 def _map(job: Job, folder: Path, network: Network, watch: Watch, track: Track) -> None:
     """A scene from its first missing block to its folder of results."""
     todo = missing(folder, job)
@@ -113,7 +155,14 @@ def assemble(job: Job, folder: Path, track: Track = untracked) -> None:
     }
     with folder_written_beside(folder / job.name) as beside:
         counts = write_rasters(
-            job.sheet, predictions, beside, kinds=job.kinds, threshold=job.threshold, tags=tags, track=track
+            job.sheet,
+            predictions,
+            beside,
+            kinds=job.kinds,
+            threshold=job.threshold,
+            tags=tags,
+            side=job.side,
+            track=track,
         )
         write_results(job, beside, counts)
     shutil.rmtree(predictions)

@@ -64,14 +64,14 @@ def blended(image: np.ndarray, size: int, probabilities: Callable[[np.ndarray], 
     `image` is `(H, W, 3)` uint8, and `beyond` what stands for it where windows reach beyond its edges; `probabilities`
     gives those of a window, `(size, size, 3)` to `(size, size, classes)`.
     """
-    larger, before = framed(image, size, beyond), size // 2
+    (height, width), larger, before = image.shape[:2], framed(image, size, beyond), size // 2
     weights = window_weights(size)[..., None]
     total, weight = np.zeros((*larger.shape[:2], 0), np.float32), np.zeros((*larger.shape[:2], 1), np.float32)
-    for place in windows(*image.shape[:2], size):
+    for place in windows(height, width, size):
         found = probabilities(larger[place])
         if not total.size:
             total = np.zeros((*larger.shape[:2], found.shape[-1]), np.float32)
         total[place] += weights * found
         weight[place] += weights
-    inside = tuple(slice(before, before + side) for side in image.shape[:2])
+    inside = slice(before, before + height), slice(before, before + width)
     return total[inside] / weight[inside]

@@ -1,5 +1,6 @@
 """Weights → a function of batches of squares, in the fastest runtime that is installed; converted once and kept."""
 
+import contextlib
 import importlib.util
 import os
 from collections.abc import Callable
@@ -24,26 +25,53 @@ def fastest_runtime() -> str:
 
 
 def engine(
-    weights: StoredWeights, runtime: str, size: int, *, report: Callable[[str], object] = lambda line: None
+    weights: StoredWeights,
+    runtime: str,
+    size: int,
+    *,
+    threads: int = 0,
+    cache: Path | None = None,
+    report: Callable[[str], object] = lambda line: None,
 ) -> Runner:
     """A function from `(N, size, size, 3)` float32, RGB 0–255, to probabilities `(N, size, size, classes)`.
 
-    For another runtime than Keras the weights are converted where that was not done before, and compared with Keras
-    (`export_model`); the file is kept for the next time. Raises `LandslideError` for a runtime that is unknown or not
-    installed.
+    For another runtime than Keras the weights are converted where that was not done before (`converted`). It computes
+    in so many `threads`, and for 0 in as many as the runtime likes; TensorFlow keeps to what it began with. Raises
+    `LandslideError` for a runtime that is unknown or not installed.
+    """
+    path = converted(weights, runtime, size, cache=cache, report=report)
+    if path is None:
+        _limit_tensorflow(threads)
+        return rebuilt(weights, input_shape=(size, size, 3)).predict_on_batch
+    chosen = usable(runtime)
+    run = chosen.load(path, threads)
+    return run if chosen.any_size else lambda batch: np.concatenate([run(one[np.newaxis]) for one in batch])
+
+
+def converted(
+    weights: StoredWeights,
+    runtime: str,
+    size: int,
+    *,
+    cache: Path | None = None,
+    report: Callable[[str], object] = lambda line: None,
+) -> Path | None:
+    """The file of the weights for a runtime; `None` for Keras, which needs none.
+
+    It is kept in a folder of its own in `cache`, by default `cache_folder()`. Where it is not there it is made, and
+    compared with Keras (`export_model`). Raises `LandslideError` for a runtime that is unknown or not installed.
     """
     if runtime not in FASTEST_FIRST:
         raise unknown_name("--runtime", runtime, FASTEST_FIRST)
     if runtime == KERAS:
-        return rebuilt(weights, input_shape=(size, size, 3)).predict_on_batch
+        return None
     chosen = usable(runtime)
-    folder = cache_folder() / f"{weights.stamp()['sha256'][:16]}-{size}-{runtime}"
+    folder = (cache or cache_folder()) / f"{weights.stamp()['sha256'][:16]}-{size}-{runtime}"
     path = folder / f"{weights.description.name}{chosen.suffix}"
     if not path.exists():
         images = [mountain_scene(0, (size, size)).image]
         export_model(weights, runtime, folder, images=images, image_size=size, overwrite=True, report=report)
-    run = chosen.load(path)
-    return run if chosen.any_size else lambda batch: np.concatenate([run(one[np.newaxis]) for one in batch])
+    return path
 
 
 def cache_folder() -> Path:
@@ -56,3 +84,13 @@ def cache_folder() -> Path:
 
 def _installed(name: str) -> bool:
     return all(importlib.util.find_spec(package) for package in FORMATS[name].packages)
+
+
+def _limit_tensorflow(threads: int) -> None:
+    """Let TensorFlow compute in so many threads, if it has not begun yet: then it cannot change them."""
+    if threads:
+        import tensorflow as tf
+
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)

@@ -31,15 +31,15 @@ class Format:
 
     `any_size` marks formats in which the number and size of images stay open; the others take one square image.
     `load` makes a function from images `(N, H, W, 3)` float32 RGB 0–255 to probabilities `(N, H, W, classes)` of an
-    exported file, whatever the file itself takes. `tiles` marks files for Deepness: those take 0–1, and have channels
-    first.
+    exported file, whatever the file itself takes; where that can be said, it computes in so many threads, and for 0 in
+    as many as the runtime likes. `tiles` marks files for Deepness: those take 0–1, and have channels first.
     """
 
     keras_name: str
     suffix: str
     packages: tuple[str, ...]
     any_size: bool
-    load: Callable[[Path], Runner]
+    load: Callable[..., Runner]  # of a path, and of a number of threads
     tiles: bool = False
 
     def shape(self, size: int) -> tuple[int | None, ...]:
@@ -62,33 +62,37 @@ class Exported:
     notes: tuple[str, ...] = ()
 
 
-def _run_saved_model(path: Path) -> Runner:
+def _run_saved_model(path: Path, threads: int = 0) -> Runner:
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(path))
     return lambda images: loaded.serve(images).numpy()
 
 
-def _run_onnx(path: Path) -> Runner:
+def _run_onnx(path: Path, threads: int = 0) -> Runner:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    how = onnxruntime.SessionOptions()
+    how.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(path), how, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda images: session.run(None, {name: images})[0]
 
 
-def _run_openvino(path: Path) -> Runner:
+def _run_openvino(path: Path, threads: int = 0) -> Runner:
     import openvino
 
     # without the hint it computes in bfloat16 where the processor can
-    model = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    model = openvino.Core().compile_model(
+        path, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+    )
     return lambda images: model(images)[0]
 
 
-def _run_litert(path: Path) -> Runner:
+def _run_litert(path: Path, threads: int = 0) -> Runner:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(path))
+    interpreter = Interpreter(str(path), num_threads=threads or None)
     interpreter.allocate_tensors()
     given, answer = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
 

@@ -1,0 +1,434 @@
+"""The blocks of scenes on several processes or machines, by way of Dask: a block is a task, and makes one file.
+
+Only files on a shared file system go between those who make blocks and the one who puts them together. Whatever becomes
+of a worker, a block is there or is made again. Nothing here loads TensorFlow before a worker makes its network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+import logging
+import os
+import secrets
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from .. import __version__
+from ..console import load_tensorflow
+from ..errors import LandslideError
+from ..files.checks import check_writable
+from .blocks import Block, Watch, piece_of, predicted, windows_of, write_block
+from .extra import INSTALL_BOTH, check_dask
+from .network import Network
+from .raster import Grid, Scene, opened
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+    from ..models.saving import StoredWeights
+    from .plan import Job, Options
+
+FILES = ".shared-"  # begins the folder, in a folder of maps, of what workers need
+ANSWERS = 10  # seconds for a scheduler to answer
+LOOKS = 10  # seconds for a worker to see a folder
+ARRIVES = (
+    90  # seconds for a worker's file to be seen here: network file systems remember for a minute what is not there
+)
+LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "asyncio")
+IGNORE_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+
+_one_at_a_time = threading.Lock()  # in a worker: no runtime is called from two threads
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Who makes blocks: so many `workers`, processes on this machine, or those of a Dask `scheduler` at an address.
+
+    The scheduler's workers see scenes and results under the same paths. A script that asks for `workers` needs
+    `if __name__ == "__main__":`, because each of them reads it. Raises `LandslideError` unless one of the two is given.
+    """
+
+    workers: int | None = None
+    scheduler: str | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.workers) == bool(self.scheduler):
+            raise LandslideError("Give --workers or --scheduler, not both.")
+
+
+@dataclass(frozen=True)
+class Team:
+    """A cluster that is there: whom to ask, a folder of files that all workers see, and in how many threads each of
+    them computes; `None` for as many as Dask gave it."""
+
+    client: Client
+    files: Path
+    threads: int | None
+
+
+class Recipe(Protocol):
+    """How a worker makes its network; equal ones make the same, so that it is kept from task to task."""
+
+    @property
+    def size(self) -> int: ...
+
+    def network(self, threads: int) -> Network:
+        """A network that computes in so many threads; raises `LandslideError` where the worker lacks something."""
+        ...
+
+    def __hash__(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class FilesRecipe:
+    """A network from files in a folder that all workers see: weights, and in `cache` what was converted of them."""
+
+    weights: tuple[str, ...]
+    cache: str
+    runtime: str
+    size: int
+    average_flips: bool
+    spread: bool
+
+    def network(self, threads: int) -> Network:
+        load_tensorflow()
+        from ..models.saving import read_weights
+        from ..runtimes.engines import engine
+
+        cache = Path(self.cache)
+        runs = [
+            engine(read_weights(path), self.runtime, self.size, threads=threads, cache=cache) for path in self.weights
+        ]
+        return Network(runs, self.size, self.average_flips, self.spread)
+
+
+@dataclass(frozen=True)
+class Share:
+    """The blocks of a scene that are still to be made, and the folder where they go."""
+
+    job: Job
+    folder: Path
+    todo: list[Block]
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that a worker needs for any block of a scene."""
+
+    scene: Scene
+    grid: Grid
+    folder: str
+    files: str
+    recipe: Recipe
+    threads: int | None
+
+
+@contextmanager
+def team(cluster: Cluster, folder: Path, scenes: Sequence[Scene], blocks: int) -> Iterator[Team]:
+    """Those who make `blocks` blocks of `scenes` for the folder of maps `folder`, each of them checked.
+
+    Raises `LandslideError` where Dask is not installed, the scheduler does not answer or has no workers, or a worker
+    does not see the folder, cannot write there, cannot open a scene, or has another version of this package.
+    """
+    check_dask()
+    with ExitStack() as stack:
+        stack.enter_context(_quiet())
+        if cluster.scheduler:
+            threads = None
+            client = stack.enter_context(_asked(cluster.scheduler))
+        else:
+            count = min(cluster.workers or 1, max(blocks, 1))
+            threads = max(1, _cores() // count)
+            client = stack.enter_context(_started(count))
+        files = stack.enter_context(_shared(folder.absolute()))
+        _check_workers(client, files, [_anywhere(scene).path for scene in scenes])
+        yield Team(client, files, threads)
+
+
+def recipe_of(
+    weights: Sequence[StoredWeights],
+    runtime: str,
+    size: int,
+    options: Options,
+    files: Path,
+    report: Callable[[str], object],
+) -> FilesRecipe:
+    """Lay all that a network is made of in the folder `files`: workers need no file of their own, and convert none."""
+    from ..runtimes.engines import converted
+
+    cache, copies = files / "converted", []
+    for number, one in enumerate(weights):
+        copies.append(str(shutil.copyfile(one.path, files / f"{number}-{one.path.name}")))
+        made = converted(one, runtime, size, report=report)
+        if made is not None:
+            shutil.copytree(made.parent, cache / made.parent.name, dirs_exist_ok=True)
+    return FilesRecipe(tuple(copies), str(cache), runtime, size, options.average_flips, options.uncertainty)
+
+
+def map_blocks(
+    team: Team, recipe: Recipe, shares: Sequence[Share], *, watch: Watch, finish: Callable[[Job], object]
+) -> None:
+    """Have every block of `shares` made; `finish` is called with each scene as soon as all of its blocks are there.
+
+    `watch` is told how many windows a finished block had. Raises what went wrong in a worker, and `LandslideError` for
+    a block that ended its worker again and again, for one that is not seen here, and where the scheduler is lost.
+    Blocks that are finished stay, whatever happens.
+    """
+    from distributed import as_completed
+
+    for share in shares:
+        if not share.todo:
+            finish(share.job)
+    left = [len(share.todo) for share in shares]
+    asked: dict[Future, tuple[int, Block]] = {}
+    try:
+        for number, share in enumerate(shares):
+            asked |= _ask(team, recipe, share, number)
+        for future in as_completed(list(asked), loop=team.client.loop):
+            number, block = asked[future]
+            share = shares[number]
+            _check_made(future, share, block)
+            watch(windows_of(block, share.job.grid, recipe.size))
+            left[number] -= 1
+            if not left[number]:
+                finish(share.job)
+    finally:
+        team.client.cancel(list(asked))
+
+
+def _sent(call: Callable) -> Callable:
+    """`call` with errors that can be sent: without their causes, as some of GDAL's cannot be put together again."""
+
+    @functools.wraps(call)
+    def called(*given):
+        try:
+            return call(*given)
+        except LandslideError as error:
+            said = error
+        raise LandslideError(said.message, said.files)  # here, where it gets no context
+
+    return called
+
+
+@_sent
+def make_block(block: Block, work: Work) -> str:
+    """In a worker: write a block, unless it is there. Returns the worker's host."""
+    host = socket.gethostname()
+    path = Path(work.folder) / block.name
+    if path.is_file():  # made by a worker that died before it could say so
+        return host
+    _checked(work.files, (work.scene.path,))  # by a worker that came later than the others
+    with work.scene.opened() as dataset:
+        piece = piece_of(block, work.scene, work.grid, dataset, work.recipe.size)
+    with _one_at_a_time:
+        found = predicted(piece, _network(work.recipe, work.threads or _own_threads()))
+    write_block(path, found)
+    return host
+
+
+@functools.lru_cache(maxsize=1)
+def _network(recipe: Recipe, threads: int) -> Network:
+    """The network of this process; that of an earlier run goes."""
+    try:
+        return recipe.network(threads)
+    except LandslideError as error:
+        raise _of_worker(error) from error
+
+
+@functools.lru_cache
+@_sent
+def _checked(files: str, paths: tuple[str, ...]) -> str:
+    """This package's version here; raises `LandslideError` where this machine lacks the folder or a scene."""
+    if not _appears(Path(files), LOOKS):
+        raise LandslideError(
+            f"The worker on {socket.gethostname()} does not see {Path(files).parent}; choose an --out on a file system "
+            "that all workers have under this path."
+        )
+    try:
+        check_writable(files)
+        for path in paths:
+            with opened(path):
+                pass
+    except LandslideError as error:
+        raise _of_worker(error) from error
+    return __version__
+
+
+async def look(files: str, paths: tuple[str, ...]) -> str:
+    """`_checked` in a thread, so that a slow disk does not keep a worker from answering."""
+    return await asyncio.to_thread(_checked, files, paths)
+
+
+def _of_worker(error: LandslideError) -> LandslideError:
+    return LandslideError(f"The worker on {socket.gethostname()} says: {error.message}", error.files)
+
+
+def _own_threads() -> int:
+    """In a worker: how many Dask gave it."""
+    from distributed import get_worker
+
+    return get_worker().state.nthreads
+
+
+def _appears(path: Path, seconds: float) -> bool:
+    """Whether a file or folder is there, or comes in so many seconds."""
+    end = time.monotonic() + seconds
+    while not path.exists():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def _itself(work: Work) -> Work:
+    return work
+
+
+def _ask(team: Team, recipe: Recipe, share: Share, number: int) -> dict[Future, tuple[int, Block]]:
+    """A task for each block of the scene with this number; earlier scenes come first.
+
+    What they have in common is the result of one more task, because an area may be large. Unlike data that is only
+    handed out, it is made again where the worker that has it dies.
+    """
+    job = share.job
+    work = Work(_anywhere(job.scene), job.grid, str(share.folder.absolute()), str(team.files), recipe, team.threads)
+    common = team.client.submit(_itself, work, pure=False, priority=-number)
+    futures = team.client.map(make_block, share.todo, work=common, pure=False, priority=-number)
+    return {future: (number, block) for future, block in zip(futures, share.todo, strict=True)}
+
+
+def _check_made(future: Future, share: Share, block: Block) -> None:
+    """Raise what a worker raised, or what became of it."""
+    from distributed import KilledWorker
+
+    where = f"{share.job.scene.path}: the block at row {block.rows.start} and column {block.columns.start}"
+    try:
+        host = future.result()
+    except KilledWorker as error:
+        raise LandslideError(
+            f"{where} ended its worker {error.allowed_failures + 1} times, which happens where memory runs out; give "
+            "fewer --workers or workers with more memory, and go on with --resume."
+        ) from error
+    except CancelledError as error:
+        raise LandslideError("The connection to the Dask scheduler was lost; go on with --resume.") from error
+    if not _appears(share.folder / block.name, ARRIVES):
+        raise LandslideError(
+            f"{where} was made on {host} and is not in {share.folder.parent} here; choose an --out on a file system "
+            "that all workers have under this path."
+        )
+
+
+def _check_workers(client: Client, files: Path, paths: Sequence[str]) -> None:
+    """Raise `LandslideError` for the first worker that cannot make blocks of these scenes."""
+    answers = client.run(look, str(files), tuple(paths), on_error="return")
+    for address, answer in answers.items():
+        if isinstance(answer, LandslideError):
+            raise answer
+        if isinstance(answer, Exception):
+            raise LandslideError(
+                f"The worker at {address} cannot run keras-landslide ({_line(answer)}); install it there: "
+                f"{INSTALL_BOTH}"
+            )
+        if answer != __version__:
+            raise LandslideError(
+                f"The worker at {address} has keras-landslide {answer}, and this is {__version__}; install one version."
+            )
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def _asked(address: str) -> Iterator[Client]:
+    """The cluster of a scheduler that is running."""
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=ANSWERS, set_as_default=False)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        raise LandslideError(
+            f"{address}: no Dask scheduler answers there; give the address that `dask scheduler` prints, such as "
+            "tcp://host:8786."
+        ) from error
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=ANSWERS)
+        except TimeoutError as error:
+            raise LandslideError(f"{address}: has no workers; start some with: dask worker {address}") from error
+        yield client
+
+
+@contextmanager
+def _started(count: int) -> Iterator[Client]:
+    """A cluster of `count` processes on this machine.
+
+    Each has one thread for tasks and all the memory there is, as a single process would: Dask's own limit would pause a
+    worker for good whose network is large.
+    """
+    import dask
+    from distributed import Client, LocalCluster
+
+    settings = {
+        "distributed.scheduler.worker-saturation": 1.0,  # a worker that dies then has one task, which is to blame
+        "distributed.worker.preload": [IGNORE_INTERRUPTS],  # Ctrl-C is for the client, which ends them
+        "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
+        # set to anything, it has glibc hand every map of a network back to the system, and ask for it again
+        "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    }
+    how = {"threads_per_worker": 1, "processes": True, "memory_limit": 0, "dashboard_address": None}
+    with (
+        dask.config.set(settings),
+        LocalCluster(n_workers=count, silence_logs=logging.CRITICAL, **how) as local,
+        Client(local, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _shared(folder: Path) -> Iterator[Path]:
+    """A folder in `folder` whose name nobody can know who does not see it; those of killed programs go."""
+    for left in folder.glob(f"{FILES}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    files = folder / f"{FILES}{secrets.token_hex(8)}"
+    files.mkdir(parents=True)
+    try:
+        yield files
+    finally:
+        shutil.rmtree(files, ignore_errors=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Dask without its log: what goes wrong is said here, once."""
+    import distributed  # noqa: F401  # sets the levels of its loggers
+
+    levels = {name: logging.getLogger(name).level for name in LOGGERS}
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _anywhere(scene: Scene) -> Scene:
+    """The scene under a path that holds in any folder; GDAL's own paths are no files, and stay as they are."""
+    path = Path(scene.path)
+    return dataclasses.replace(scene, path=str(path.absolute())) if path.exists() else scene
+
+
+def _cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
