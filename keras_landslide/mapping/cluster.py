@@ -210,9 +210,9 @@ def _sent(call: Callable) -> Callable:
     """`call` with errors that can be sent: without their causes, as some of GDAL's cannot be put together again."""
 
     @functools.wraps(call)
-    def called(*given):
+    def called(*given, **named):
         try:
-            return call(*given)
+            return call(*given, **named)
         except LandslideError as error:
             said = error
         raise LandslideError(said.message, said.files)  # here, where it gets no context
@@ -381,12 +381,13 @@ def _started(count: int) -> Iterator[Client]:
 
     settings = {
         "distributed.scheduler.worker-saturation": 1.0,  # a worker that dies then has one task, which is to blame
+        "distributed.deploy.lost-worker-timeout": "1 day",  # else one that takes 15 s to begin anew is given up for good
         "distributed.worker.preload": [IGNORE_INTERRUPTS],  # Ctrl-C is for the client, which ends them
         "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
         # set to anything, it has glibc hand every map of a network back to the system, and ask for it again
         "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     }
-    how = {"threads_per_worker": 1, "processes": True, "memory_limit": 0, "dashboard_address": None}
+    how = {"threads_per_worker": 1, "processes": True, "memory_limit": 0, "dashboard_address": "127.0.0.1:0"}
     with (
         dask.config.set(settings),
         LocalCluster(n_workers=count, silence_logs=logging.CRITICAL, **how) as local,
