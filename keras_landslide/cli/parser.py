@@ -6,7 +6,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import LandslideError, exit_code
@@ -15,20 +15,30 @@ from ..settings import (
     AUGMENTATIONS,
     GROUPS,
     GROWTH,
-    LABELS,
-    MAX_SEED,
     OVERLAP,
     PRESET_MEANINGS,
-    SCENE_WEIGHTS,
     SHIPPED_WEIGHTS,
     SPLITS,
     STATES,
-    SUBSETS,
     Settings,
     flag,
 )
+from .arguments import (
+    add_decision,
+    add_split,
+    add_subset,
+    add_weights,
+    count_or_word,
+    listed,
+    number_or_none,
+    positive,
+    probability,
+    seed,
+)
 from .examples import EXAMPLES
+from .map_arguments import add_map_arguments
 
+MAP = "mark landslides in georeferenced scenes of any size: rasters, outlines, a page"
 FORMAT_MEANINGS = {
     "savedmodel": "TensorFlow's, for images of any size",
     "onnx": "for ONNX Runtime and many others, for images of any size",
@@ -77,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(parsers)
     _add_report(parsers)
     _add_predict(parsers)
-    _add_map(parsers)
+    add_map_arguments(_add(parsers, "map", MAP))
     _add_compare(parsers)
     _add_prepare(parsers)
     _add_export(parsers)
@@ -112,7 +122,7 @@ def _add_demo(parsers) -> None:
     parser.add_argument(
         "--scene", action="store_true", help="train nothing: paint a georeferenced scene and map it, half a minute"
     )
-    parser.add_argument("--seed", type=_seed, default=0, help="of the scenes and the training; default: %(default)s")
+    parser.add_argument("--seed", type=seed, default=0, help="of the scenes and the training; default: %(default)s")
     parser.add_argument("--overwrite", action="store_true", help="replace the results of an earlier demo")
 
 
@@ -145,7 +155,7 @@ def _add_train(parsers) -> None:
     run.add_argument(
         "--preset",
         metavar="NAME",
-        help=_listed("where all settings start; those given below come on top", PRESET_MEANINGS, "paper"),
+        help=listed("where all settings start; those given below come on top", PRESET_MEANINGS, "paper"),
     )
     data = parser.add_argument_group("data", GROUPS["data"])
     data.add_argument(
@@ -153,7 +163,7 @@ def _add_train(parsers) -> None:
         metavar="FOLDER",
         help="landslide/image and landslide/mask, or image and mask, or JPEGImages and SegmentationClass (VOC's form)",
     )
-    _add_split(data, "auto")
+    add_split(data, "auto")
     groups = {"data": data} | {
         name: parser.add_argument_group(name, text) for name, text in GROUPS.items() if name != "data"
     }
@@ -163,18 +173,12 @@ def _add_train(parsers) -> None:
     parser.set_defaults(split=None, labels=None)
 
 
-def _listed(text: str, choices: Mapping[str, str], default: str | None) -> str:
-    """The help of an option with `choices`: each with its meaning, and which one it is without the option."""
-    meanings = "; ".join(f"{name} ({meaning})" for name, meaning in choices.items())
-    return f"{text}: {meanings}{f'; default: {default}' if default else ''}".replace("%", "%%")  # argparse fills in
-
-
 def _argument(field: dataclasses.Field) -> dict:
     """How argparse reads a setting, from its type."""
     default = " ".join(map(str, field.default)) if isinstance(field.default, tuple) else str(field.default).lower()
     help_text = field.metadata["help"]
     if field.metadata["choices"]:
-        return {"metavar": "NAME", "help": _listed(help_text, field.metadata["choices"], default)}
+        return {"metavar": "NAME", "help": listed(help_text, field.metadata["choices"], default)}
     text = {"help": f"{help_text}; default: {default}"}
     if field.type is bool:
         return {"action": argparse.BooleanOptionalAction, **text}
@@ -184,109 +188,16 @@ def _argument(field: dataclasses.Field) -> dict:
     return {"type": kind, "metavar": "NAME" if kind is str else "N", **text}
 
 
-def _number_or_none(text: str) -> float | None:
-    return None if text == "none" else float(text)
-
-
-def _count_or_word(text: str) -> int | str:
-    return int(text) if text.lstrip("-").isdigit() else text  # Settings says which word is allowed
-
-
-_READ_AS: dict[Any, Callable] = {int: int, float: float, float | None: _number_or_none, int | str: _count_or_word}
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not possible; give 1 or more")
-    return int(text)
-
-
-def _probability(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not possible; give a number between 0 and 1")
-    return value
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) > MAX_SEED:
-        raise argparse.ArgumentTypeError(f"{text} is not possible; give a number from 0 to {MAX_SEED}")
-    return int(text)
-
-
-def _add_split(parser, default: str | None) -> None:
-    """`--split`, `--labels` and `--fold`; without a `default`, split and fold are those of training."""
-    parser.add_argument(
-        "--split",
-        default=default,
-        metavar="NAME",
-        help=_listed("how the images are divided", SPLITS, default or "that of training"),
-    )
-    both = {} if default else {"both": "each, and both are reported"}
-    parser.add_argument(
-        "--labels",
-        default="original",
-        metavar="NAME",
-        help=_listed("what the masks hold", LABELS | both, "original"),
-    )
-    parser.add_argument(
-        "--fold",
-        metavar="I/K",
-        help="deal the split's images into K parts by shared ground: part I tests, the next validates, the rest train"
-        + ("" if default else "; default: that of training, unless --split is given"),
-    )
-
-
-def _add_subset(parser, default: str) -> None:
-    parser.add_argument(
-        "--subset", default=default, metavar="NAME", help=_listed("which images of the split", SUBSETS, default)
-    )
-
-
-def _add_weights(parser, default: str | None = None) -> None:
-    text = "a .weights.h5 that train wrote, or the name of a shipped one" + (
-        "; default: %(default)s" if default else ""
-    )
-    parser.add_argument("--weights", required=default is None, default=default, metavar="FILE", help=text)
-    parser.add_argument(
-        "--image-size", type=int, metavar="N", help="side of the model's input; default: what the weights say"
-    )
-
-
-def _length(text: str) -> float:
-    """Metres, above 0."""
-    try:
-        metres = float(text)
-    except ValueError:
-        metres = 0.0
-    if not 0 < metres < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is no length; give metres above 0")
-    return metres
-
-
-def _add_decision(parser) -> None:
-    parser.add_argument(
-        "--average-flips", action="store_true", help="average over mirror images: better, four times slower"
-    )
-    parser.add_argument(
-        "--threshold",
-        type=_probability,
-        metavar="P",
-        help="probability above which a pixel is landslide; 0.5 is the more probable class; default: what the weights "
-        "say, chosen on validation when they were trained",
-    )
+_READ_AS: dict[Any, Callable] = {int: int, float: float, float | None: number_or_none, int | str: count_or_word}
 
 
 def _add_evaluate(parsers) -> None:
     parser = _add(parsers, "evaluate", "score weights against labels, as Tables 5 and 6 do")
-    _add_weights(parser)
-    _add_decision(parser)
+    add_weights(parser)
+    add_decision(parser)
     parser.add_argument("--data", required=True, metavar="FOLDER", help="as for train")
-    _add_split(parser, None)
-    _add_subset(parser, "test")
+    add_split(parser, None)
+    add_subset(parser, "test")
     parser.add_argument(
         "--negatives", action="store_true", help="also report what is marked in the subset's images without landslide"
     )
@@ -309,8 +220,8 @@ def _add_report(parsers) -> None:
 
 def _add_predict(parsers) -> None:
     parser = _add(parsers, "predict", "mark landslides in images: masks, overlays and a table")
-    _add_weights(parser, SHIPPED_WEIGHTS)
-    _add_decision(parser)
+    add_weights(parser, SHIPPED_WEIGHTS)
+    add_decision(parser)
     parser.add_argument("images", nargs="+", metavar="IMAGE_OR_FOLDER")
     parser.add_argument(
         "--out",
@@ -320,84 +231,6 @@ def _add_predict(parsers) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace earlier predictions there")
     parser.add_argument("--resume", action="store_true", help="go on with predictions there that were stopped")
-
-
-def _add_map(parsers) -> None:
-    parser = _add(parsers, "map", "mark landslides in georeferenced scenes of any size: rasters, outlines, a page")
-    parser.add_argument("scenes", nargs="+", metavar="SCENE", help="GeoTIFFs, or anything else that GDAL opens")
-    parser.add_argument(
-        "--out", default="map", metavar="FOLDER", help="a folder a scene goes there; default: %(default)s"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace earlier maps there")
-    parser.add_argument("--resume", action="store_true", help="go on with maps there that were stopped")
-    network = parser.add_argument_group("network")
-    network.add_argument(
-        "--weights", default=SCENE_WEIGHTS, metavar="FILE",
-        help="a .weights.h5 that train wrote, or the name of a shipped one; default: %(default)s",
-    )  # fmt: skip
-    network.add_argument(
-        "--ensemble", nargs="+", default=[], metavar="FILE", help="more weights, whose opinions are averaged with those"
-    )
-    _add_decision(network)
-    network.add_argument(
-        "--uncertainty",
-        action="store_true",
-        help="also a raster of how far the opinions of mirror images or of an ensemble lie apart",
-    )
-    network.add_argument(
-        "--runtime", metavar="NAME", help="openvino, onnx or keras; default: the first of these that is installed"
-    )
-    machines = parser.add_argument_group("processes and machines", "with Dask, of the extra dask")
-    machines.add_argument(
-        "--workers", type=_positive, metavar="N", help="so many processes on this machine, each with its own network"
-    )
-    machines.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="of a Dask cluster that is running, such as tcp://host:8786; its workers see the scenes and --out under "
-        "the paths that are given here",
-    )
-    scale = parser.add_argument_group("scale")
-    scale.add_argument(
-        "--gsd", type=_length, metavar="METRES", help="a pixel as the network sees it; default: what the weights say"
-    )
-    scale.add_argument("--scene-gsd", type=_length, metavar="METRES", help="a pixel of scenes that do not say it")
-    scale.add_argument(
-        "--grid",
-        default="scene",
-        metavar="NAME",
-        help="results on the pixels of the scene or of the model: scene or model; default: %(default)s",
-    )
-    values = parser.add_argument_group("values of the scene")
-    values.add_argument(
-        "--bands",
-        type=int,
-        nargs="+",
-        metavar="N",
-        help="red, green and blue, from 1; one for grey; default: what the scene calls so",
-    )
-    values.add_argument(
-        "--stretch", type=float, nargs=2, metavar=("LOW", "HIGH"),
-        help="percentiles of a band that become black and white; default: 2 98, and 8-bit bands as they are",
-    )  # fmt: skip
-    values.add_argument(
-        "--black-is-nodata", action="store_true", help="pixels that are 0 in all three bands are no data"
-    )
-    values.add_argument("--aoi", metavar="FILE", help="a GeoPackage of polygons: only there")
-    outlines = parser.add_argument_group("outlines")
-    outlines.add_argument(
-        "--min-area",
-        type=float,
-        default=100.0,
-        metavar="M2",
-        help="of an outline, in square metres (square pixels where a scene lies nowhere); default: %(default)g",
-    )
-    outlines.add_argument(
-        "--simplify",
-        type=float,
-        metavar="METRES",
-        help="how far an outline may leave the pixels' own; default: one pixel that the network sees",
-    )
 
 
 def _add_compare(parsers) -> None:
@@ -414,14 +247,14 @@ def _add_compare(parsers) -> None:
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where changes.csv and changes.gpkg go")
     parser.add_argument(
         "--growth",
-        type=_probability,
+        type=probability,
         default=GROWTH,
         metavar="SHARE",
         help="of the earlier area, by which it has changed when it counts as grown or shrunk; default: %(default)s",
     )
     parser.add_argument(
         "--overlap",
-        type=_probability,
+        type=probability,
         default=OVERLAP,
         metavar="SHARE",
         help="of the smaller outline, that two must have in common to overlap; default: %(default)s",
@@ -431,8 +264,8 @@ def _add_compare(parsers) -> None:
 
 def _add_export(parsers) -> None:
     parser = _add(parsers, "export", "write trained weights as SavedModel, ONNX, OpenVINO or LiteRT, or for QGIS")
-    _add_weights(parser)
-    parser.add_argument("--format", required=True, metavar="NAME", help=_listed("of the file", FORMAT_MEANINGS, None))
+    add_weights(parser)
+    parser.add_argument("--format", required=True, metavar="NAME", help=listed("of the file", FORMAT_MEANINGS, None))
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where the model and its card go")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier export to the same format there")
 
@@ -440,24 +273,24 @@ def _add_export(parsers) -> None:
 def _add_augment(parsers) -> None:
     parser = _add(parsers, "augment", "write an expanded training set to disk, or a sheet of augmented samples")
     parser.add_argument("--data", required=True, metavar="FOLDER", help="as for train")
-    _add_split(parser, "auto")
-    _add_subset(parser, "train")
+    add_split(parser, "auto")
+    add_subset(parser, "train")
     parser.add_argument(
         "--augmentation",
         default="paper",
         metavar="NAME",
-        help=_listed("how images are varied", AUGMENTATIONS, "paper"),
+        help=listed("how images are varied", AUGMENTATIONS, "paper"),
     )
     parser.add_argument("--out", metavar="FOLDER", help="write image/, mask/ and groups.csv there, for train --data")
     parser.add_argument(
-        "--count", type=_positive, default=2500, metavar="N", help="samples to write; default: %(default)s"
+        "--count", type=positive, default=2500, metavar="N", help="samples to write; default: %(default)s"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier set there")
     parser.add_argument("--contact-sheet", metavar="FILE", help="draw thirty samples as training sees them (.png)")
     parser.add_argument(
         "--image-size", type=int, default=INPUT_SIZE, metavar="N", help="of the sheet's samples; default: %(default)s"
     )
-    parser.add_argument("--seed", type=_seed, default=0, help="default: %(default)s")
+    parser.add_argument("--seed", type=seed, default=0, help="default: %(default)s")
 
 
 def _add_prepare(parsers) -> None:
@@ -467,8 +300,8 @@ def _add_prepare(parsers) -> None:
         metavar="FOLDER_OR_ZIP",
         help="landslide/image and landslide/mask, or image and mask, complete or not; or a zip archive of it",
     )
-    parser.add_argument("--split", metavar="NAME", help=_listed("the split to report", SPLITS, None))
-    parser.add_argument("--seed", type=_seed, default=0, help="of the split auto; default: %(default)s")
+    parser.add_argument("--split", metavar="NAME", help=listed("the split to report", SPLITS, None))
+    parser.add_argument("--seed", type=seed, default=0, help="of the split auto; default: %(default)s")
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     parser.add_argument(
         "--out", metavar="FOLDER", help="write a clean copy that train takes: masks 0/255, bad files left out"
