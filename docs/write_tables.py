@@ -17,11 +17,12 @@ from keras_landslide.results.catalogue import SHIPPED, TABLE, computed, table_te
 from keras_landslide.results.formats import Table
 from keras_landslide.results.result import read_results
 from keras_landslide.results.tables import all_tables
-from keras_landslide.settings import SHIPPED_WEIGHTS
+from keras_landslide.settings import SCENE_WEIGHTS, SHIPPED_WEIGHTS
 
 ROOT = Path(__file__).resolve().parents[1]
 README, PAGE = ROOT / "README.md", ROOT / "docs" / "results.md"
-SHIPPED_RESULT = ROOT / "results" / "shipped" / f"{SHIPPED_WEIGHTS}.json"
+SHIPPED_RESULTS = ROOT / "results" / "shipped"
+WEIGHTS = {"shipped": SHIPPED_WEIGHTS, "shipped_scenes": SCENE_WEIGHTS}  # by the marks of the README
 BIJIE = ROOT.parent / "shared" / "bijie"
 
 
@@ -57,8 +58,8 @@ def with_tables(text: str, tables: Mapping[str, str]) -> str:
 
 def readme_tables(tables: Sequence[Table], entries) -> dict[str, str]:
     """Those of the README; what notes would say stands in its text."""
-    shipped = summary(read_json(SHIPPED_RESULT))
-    return {"table5": tables[0].markdown(notes=False), "costs": costs(entries), "shipped": shipped}
+    shipped = {name: summary(read_json(SHIPPED_RESULTS / f"{weights}.json")) for name, weights in WEIGHTS.items()}
+    return {"table5": tables[0].markdown(notes=False), "costs": costs(entries), **shipped}
 
 
 def page_tables(tables: Sequence[Table]) -> dict[str, str]:

@@ -4,7 +4,7 @@ Writes weights/<name>.weights.h5 and its card, results/shipped/<name>.json with 
 The test part of `bijie770` is scored once, with the file that ships. Cost and score stand in the card.
 
     python experiments/shipped_pspnet_mobilenet_v2.py --data ../shared/bijie
-    python experiments/shipped_pspnet_mobilenet_v2.py --sampling native --zoom 1.5 --name pspnet_mobilenet_v2_native
+    python experiments/shipped_pspnet_mobilenet_v2.py --sampling native --zoom 1.5 --name pspnet_mobilenet_v2_scenes
     python experiments/shipped_pspnet_mobilenet_v2.py --quick --out runs/quick --results runs/quick --weights runs/quick
 """
 

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import cv2
 import numpy as np
 
+PARTS = ("script", "link", "iframe", "object", "embed", "base", "form")  # which need or do something else
 VOID = ("meta", "img", "link", "base", "embed")
 INLINE = ("b", "code", "small", "span")  # after others a line ends
 
@@ -40,6 +41,17 @@ class Page(HTMLParser):
             alt: cv2.imdecode(np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8), 1)[..., ::-1]
             for alt, source in encoded.items()
         }
+
+    def check_alone(self) -> None:
+        """Fail where the page needs another file, runs a script, or has a picture that says nothing in words."""
+        for tag, said in self.tags:
+            assert tag not in PARTS, tag
+            for name in ("src", "href", "srcset", "action", "data", "poster"):
+                assert said.get(name, "#").startswith(("data:", "#")), said
+            assert not any(name.startswith("on") for name in said)
+            assert tag != "img" or said["alt"]
+        policy = next(said["content"] for _, said in self.tags if said.get("http-equiv") == "Content-Security-Policy")
+        assert "default-src 'none'" in policy and "script" not in policy
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))

@@ -19,6 +19,7 @@ from ..settings import (
     MAX_SEED,
     OVERLAP,
     PRESET_MEANINGS,
+    SCENE_WEIGHTS,
     SHIPPED_WEIGHTS,
     SPLITS,
     STATES,
@@ -33,6 +34,7 @@ FORMAT_MEANINGS = {
     "onnx": "for ONNX Runtime and many others, for images of any size",
     "openvino": "for Intel and AMD processors, one size",
     "litert": "for phones and small boards, one size",
+    "deepness": "ONNX for the QGIS plugin Deepness, tiles of one size",
 }
 
 
@@ -104,7 +106,12 @@ def _add(parsers, name: str, text: str, more: str = "") -> argparse.ArgumentPars
 
 def _add_demo(parsers) -> None:
     parser = _add(parsers, "demo", "the main job on built-in synthetic scenes, three to six minutes on two cores")
-    parser.add_argument("--out", default="keras-landslide-demo", metavar="FOLDER", help="default: %(default)s")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="default: keras-landslide-demo, with --scene keras-landslide-scene"
+    )
+    parser.add_argument(
+        "--scene", action="store_true", help="train nothing: paint a georeferenced scene and map it, half a minute"
+    )
     parser.add_argument("--seed", type=_seed, default=0, help="of the scenes and the training; default: %(default)s")
     parser.add_argument("--overwrite", action="store_true", help="replace the results of an earlier demo")
 
@@ -325,7 +332,7 @@ def _add_map(parsers) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with maps there that were stopped")
     network = parser.add_argument_group("network")
     network.add_argument(
-        "--weights", default=SHIPPED_WEIGHTS, metavar="FILE",
+        "--weights", default=SCENE_WEIGHTS, metavar="FILE",
         help="a .weights.h5 that train wrote, or the name of a shipped one; default: %(default)s",
     )  # fmt: skip
     network.add_argument(
@@ -423,7 +430,7 @@ def _add_compare(parsers) -> None:
 
 
 def _add_export(parsers) -> None:
-    parser = _add(parsers, "export", "write trained weights as SavedModel, ONNX, OpenVINO or LiteRT")
+    parser = _add(parsers, "export", "write trained weights as SavedModel, ONNX, OpenVINO or LiteRT, or for QGIS")
     _add_weights(parser)
     parser.add_argument("--format", required=True, metavar="NAME", help=_listed("of the file", FORMAT_MEANINGS, None))
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where the model and its card go")

@@ -57,18 +57,3 @@ def _drawn_side(side: int, size: int, place: float) -> tuple[slice, slice]:
     start = round(first + place * (last - first))
     here = slice(max(0, start), min(side, start + size))
     return here, slice(here.start - start, here.stop - start)
-
-
-def padded(image: np.ndarray, size: int, value: int) -> tuple[np.ndarray, tuple[slice, slice]]:
-    """`image`, `(H, W, …)`, in the middle of one with sides of at least `size`, and where in it that is.
-
-    >>> padded(np.ones((1, 4), np.uint8), 3, 9)[0]
-    array([[9, 9, 9, 9],
-           [1, 1, 1, 1],
-           [9, 9, 9, 9]], dtype=uint8)
-    """
-    sides = image.shape[:2]
-    rows, columns = (slice(start, start + side) for start, side in ((max(0, size - side) // 2, side) for side in sides))
-    larger = np.full((*(max(size, side) for side in sides), *image.shape[2:]), value, image.dtype)
-    larger[rows, columns] = image
-    return larger, (rows, columns)

@@ -91,15 +91,13 @@ def blocks(grid: Grid, side: int = BLOCK) -> list[Block]:
 
 
 def starts(core: slice, length: int, size: int) -> list[int]:
-    """Where the windows begin that touch `core` of a side of `length` pixels; one that is longer stands in the middle.
+    """Where the windows begin that touch `core` of a side of `length` pixels.
 
-    They are those of the whole side, whatever block they are asked for.
+    They are those of the whole side (`window_starts`), whatever block they are asked for.
 
     >>> starts(slice(100, 200), 1000, 64), starts(slice(0, 50), 50, 64)
-    ([64, 96, 128, 160, 192], [-7])
+    ([64, 96, 128, 160, 192], [-32, 0, 32])
     """
-    if length < size:
-        return [-((size - length) // 2)]
     return [start for start in window_starts(length, size) if start < core.stop and start + size > core.start]
 
 

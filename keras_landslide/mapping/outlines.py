@@ -18,6 +18,7 @@ from .raster import opened
 from .rasters import CLASSES, PROBABILITY, Sheet
 from .vectors import LONGITUDE_LATITUDE, geodesic_area, made_valid, placed, reprojected
 
+SURELY = 0.5  # of an area that is measured in the middle of a scene: no pixel elsewhere is twice as large
 STRIP = 1024  # rows of a large landslide that are looked at together
 
 
@@ -26,7 +27,7 @@ class Outline:
     """A landslide: pixels of the class raster that touch along their sides.
 
     Args:
-        number: from 1, from north to south.
+        number: from 1, from the top of the raster to its bottom.
         geometry: in the scene's CRS, simplified; holes are kept.
         area: square metres on the ellipsoid, of the outline before it was simplified; square pixels where the scene
             lies nowhere on the earth.
@@ -50,7 +51,7 @@ def outlines(folder: Path, sheet: Sheet, *, least_area: float, tolerance: float)
     a simplified outline may leave the pixels' own, is in pixels of the raster.
     """
     with opened(folder / CLASSES) as classes:
-        polygons = _polygons(classes)
+        polygons = _polygons(classes, SURELY * least_area / _pixel_area(sheet))
     areas = _areas(polygons, sheet)
     polygons, areas = polygons[areas >= least_area], areas[areas >= least_area]
     with opened(folder / PROBABILITY) as dataset:
@@ -64,12 +65,29 @@ def outlines(folder: Path, sheet: Sheet, *, least_area: float, tolerance: float)
     ]
 
 
-def _polygons(classes: rasterio.DatasetReader) -> np.ndarray:
-    """The landslides in pixels of the raster, from its top to its bottom; GDAL reads it once, row by row."""
+def _polygons(classes: rasterio.DatasetReader, least_pixels: float) -> np.ndarray:
+    """The landslides in pixels of the raster, from its top to its bottom; GDAL reads it once, row by row.
+
+    What has fewer pixels than `least_pixels` is not kept: of specks there may be more than the memory holds.
+    """
     band = rasterio.band(classes, 1)
     found = shapes(band, mask=band, connectivity=4)  # in the CRS, whatever transform is asked for
-    polygons = [shapely.geometry.shape(geometry) for geometry, value in found if value == 1]
-    return shapely.transform(placed(polygons, ~classes.transform), np.rint)
+    least = least_pixels * abs(classes.transform.determinant)
+    polygons = [
+        polygon
+        for polygon in (shapely.geometry.shape(geometry) for geometry, value in found if value == 1)
+        if polygon.area >= least
+    ]
+    in_pixels = shapely.transform(placed(polygons, ~classes.transform), np.rint)
+    left, top, *_ = shapely.bounds(in_pixels).T
+    return in_pixels[np.lexsort((left, top))]  # GDAL gives each where it ends
+
+
+def _pixel_area(sheet: Sheet) -> float:
+    """Square metres of a pixel in the middle of the scene, or 1 where it lies nowhere on the earth."""
+    if sheet.scene.pixel is None:
+        return 1.0
+    return math.prod(sheet.scene.pixel) / math.prod(sheet.own.factors)
 
 
 def _areas(polygons: np.ndarray, sheet: Sheet) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -173,6 +174,14 @@ def check_disk(folder: Path, jobs: Sequence[Job]) -> None:
 def _check_options(options: Options, descriptions: Sequence[Description]) -> None:
     if options.grid not in GRIDS:
         raise unknown_name("--grid", options.grid, GRIDS)
+    if options.percentiles is not None and not 0 <= options.percentiles[0] < options.percentiles[1] <= 100:
+        raise LandslideError(
+            f"--stretch {' '.join(f'{one:g}' for one in options.percentiles)}: give two percentiles from 0 to 100, the "
+            "lower first."
+        )
+    for name, value in (("--min-area", options.least_area), ("--simplify", options.tolerance or 0.0)):
+        if not 0 <= value < math.inf:
+            raise LandslideError(f"{name} {value:g} is not possible; give 0 or more.")
     first = descriptions[0]
     for one in descriptions:
         if one.classes != 2:

@@ -22,6 +22,7 @@ from rasterio.windows import Window
 
 from ..data.letterbox import BAR_GREY
 from ..errors import LandslideError
+from ..files.atomic import written_beside
 
 log = logging.getLogger("keras_landslide")
 
@@ -29,7 +30,7 @@ SAME_SCALE = 0.02  # a factor nearer to 1 than this is taken as 1: resampling wo
 MOST_RESAMPLED = 2  # a factor beyond this, or below its inverse, is worth a warning
 PERCENTILES = (2.0, 98.0)
 SAMPLED = 1024  # pixels of the longer side that percentiles are taken from
-CACHE = 256  # MB that GDAL keeps of what it has read
+CACHE = 256 * 2**20  # bytes that GDAL keeps of what it has read
 EARTH = Geod(ellps="WGS84")
 COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
@@ -73,8 +74,9 @@ class Scene:
     def read(self, dataset: rasterio.DatasetReader, grid: Grid, rows: slice, columns: slice):
         """The pixels of `grid` in these rows and columns: `(h, w, 3)` uint8 RGB, and where they are valid, `(h, w)`.
 
-        Areas are averaged when shrinking, else interpolated, over valid pixels alone. Rows and columns may reach
-        beyond the scene. What is not valid is grey, as the bars are that the network was trained with.
+        Areas are averaged when shrinking, else interpolated, over the pixels alone that the file itself calls valid.
+        Rows and columns may reach beyond the scene. What is not valid is grey, as the bars are that the network was
+        trained with.
         """
         image = np.full((rows.stop - rows.start, columns.stop - columns.start, 3), BAR_GREY, np.uint8)
         valid = np.zeros(image.shape[:2], bool)
@@ -92,24 +94,25 @@ class Scene:
 
     def _values(self, dataset, grid: Grid, rows: slice, columns: slice) -> tuple[np.ndarray, np.ndarray]:
         """`(h, w, 3)` as stored, resampled, and where they are valid."""
-        how = {
-            "window": grid.window(rows, columns),
-            "out_shape": (rows.stop - rows.start, columns.stop - columns.start),
-            "resampling": grid.resampling,
-        }
+        window, shape = grid.window(rows, columns), (rows.stop - rows.start, columns.stop - columns.start)
+
+        def read(resampling: Resampling) -> np.ndarray:
+            return dataset.read(self.bands, window=window, out_shape=(3, *shape), resampling=resampling)
+
         try:
-            values = dataset.read(self.bands, **{**how, "out_shape": (3, *how["out_shape"])})
-            valid = dataset.dataset_mask(**how) > 0
+            values = read(grid.resampling)
+            valid = dataset.dataset_mask(window=window, out_shape=shape, resampling=grid.resampling_of_masks) > 0
+            if self.nodata_is_black:
+                same = grid.resampling == grid.resampling_of_masks
+                valid &= (values if same else read(grid.resampling_of_masks)).any(axis=0)
         except RasterioError as error:
             raise LandslideError(
                 f"{self.path}: is damaged or not all there, and was read no further than its row "
-                f"{round(how['window'].row_off)}; get a whole copy."
+                f"{round(window.row_off)}; get a whole copy."
             ) from error
         values = np.moveaxis(values, 0, -1)
         if np.issubdtype(values.dtype, np.floating):
             valid &= np.isfinite(values).all(axis=-1)
-        if self.nodata_is_black:
-            valid &= values.any(axis=-1)
         if self.area is not None:
             valid &= inside(self.area, grid, rows, columns)
         return values, valid
@@ -157,6 +160,12 @@ class Grid:
         if self.same:
             return Resampling.nearest
         return Resampling.average if math.prod(self.factors) < 1 else Resampling.bilinear
+
+    @property
+    def resampling_of_masks(self) -> Resampling:
+        """The same for where they are valid: shrunk, a pixel is valid as far as one in it is; interpolated masks would
+        grow into what is no data."""
+        return self.resampling if self.resampling == Resampling.average else Resampling.nearest
 
     @property
     def transform(self) -> Affine:
@@ -215,14 +224,32 @@ def open_scene(
         stretch = None
         if percentiles or any(dataset.dtypes[band - 1] != "uint8" for band in chosen):
             stretch = _stretch(dataset, chosen, percentiles or PERCENTILES, nodata_is_black)
-        crs = dataset.crs.to_wkt() if dataset.crs else None
+        # a CRS of a building site, or one in space, says as little of the place on a map as none
+        somewhere = dataset.crs and (dataset.crs.is_geographic or dataset.crs.is_projected)
+        crs = dataset.crs.to_wkt() if somewhere else None
         return Scene(str(path), dataset.width, dataset.height, crs, dataset.transform, chosen, stretch, nodata_is_black)
+
+
+def write_scene(
+    path: Path | str, image: np.ndarray, crs: str, transform: Affine, valid: np.ndarray | None = None
+) -> None:
+    """Write an image `(H, W, 3)` uint8 RGB as a GeoTIFF, with a mask where it is `valid`, `(H, W)` bool."""
+    height, width = image.shape[:2]
+    how = {
+        "driver": "GTiff", "width": width, "height": height, "count": 3, "dtype": "uint8", "photometric": "RGB",
+        "tiled": True, "compress": "DEFLATE", "crs": crs, "transform": transform,
+    }  # fmt: skip
+    internal = rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True)
+    with written_beside(Path(path)) as beside, internal, rasterio.open(beside, "w", **how) as file:
+        file.write(np.moveaxis(image, -1, 0))
+        if valid is not None:
+            file.write_mask(valid)
 
 
 def inside(area: Sequence, grid: Grid, rows: slice, columns: slice) -> np.ndarray:
     """Where pixels of the grid, `(h, w)` bool, have their middle in geometries given in the scene's pixels."""
     shape = (rows.stop - rows.start, columns.stop - columns.start)
-    place = grid.transform * Affine.translation(columns.start, rows.start)
+    place = grid.transform @ Affine.translation(columns.start, rows.start)
     return rasterio.features.geometry_mask(area, shape, place, invert=True) if area else np.zeros(shape, bool)
 
 

@@ -19,7 +19,7 @@ from .raster import Grid, Scene, gdal, opened
 
 TILE = 512
 PROBABILITY, SPREAD, CLASSES = "probability.tif", "uncertainty.tif", "landslides.tif"
-COLOURS = {0: (0, 0, 0, 0), 1: (230, 97, 1, 255)}  # of the class raster: nothing, and an orange that everybody sees
+COLOURS = {0: (0, 0, 0), 1: (230, 97, 1)}  # of the class raster: black, and an orange that everybody sees
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Sheet:
 
     @property
     def transform(self) -> Affine:
-        return self.scene.transform if self.of_scene else self.scene.transform * self.grid.transform
+        return self.scene.transform if self.of_scene else self.scene.transform @ self.grid.transform
 
     @property
     def to_grid(self) -> Grid:

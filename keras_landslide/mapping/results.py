@@ -21,12 +21,13 @@ from .page import map_page
 from .plan import Job
 from .raster import Grid, opened
 from .rasters import Counts
-from .vectors import LAYER, LONGITUDE_LATITUDE, placed, transformed, write_layer
+from .vectors import LAYER, LONGITUDE_LATITUDE, made_valid, placed, reprojected, write_layer
 
 FINISHED = "scene.json"
 SUMMARY = "summary.csv"
 PREVIEW = 1600  # pixels of its longer side
 PIXELS, METRES = "pixels", "m²"
+TURN = np.array([360.0, 0.0])  # degrees of longitude, and none of latitude
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def write_results(job: Job, folder: Path, counts: Counts) -> Mapped:
         job.scene.path, job.name, job.scene.width, job.scene.height, job.gsd, job.threshold, len(found), sum(areas),
         max(areas, default=0.0), PIXELS if job.scene.crs is None else METRES, counts.valid, counts.landslide,
     )  # fmt: skip
-    from_preview = job.scene.transform * ~to_preview
+    from_preview = job.scene.transform @ ~to_preview
     drawn = _drawn(preview, found, from_preview)
     write_image(folder / "preview.jpg", drawn)
     page = map_page(
@@ -116,7 +117,20 @@ def _write_outlines(folder: Path, job: Job, found: Sequence[Outline]) -> None:
     style = resources.files(__package__) / "outlines.qml"
     write_text(folder / "outlines.qml", style.read_text(encoding="utf-8"))
     if crs:
-        write_geojson(folder / "outlines.geojson", transformed(geometries, crs, LONGITUDE_LATITUDE), fields)
+        write_geojson(folder / "outlines.geojson", in_degrees(geometries, crs), fields)
+
+
+def in_degrees(geometries: Sequence, crs: str) -> np.ndarray:
+    """Outlines in longitude and latitude, cut in two where they cross the 180th meridian, as RFC 7946 wants it."""
+    moved = made_valid(reprojected(geometries, crs, LONGITUDE_LATITUDE))
+    west, _, east, _ = shapely.bounds(moved).T
+    for place in np.flatnonzero(east - west > 180).tolist():
+        torn = reprojected([geometries[place]], crs, LONGITUDE_LATITUDE)[0]
+        whole = shapely.transform(torn, lambda points: points + TURN * (points < 0))
+        halves = made_valid([whole & shapely.box(0, -90, 180, 90), whole & shapely.box(180, -90, 360, 90)])
+        halves[1] = shapely.transform(halves[1], lambda points: points - TURN)
+        moved[place] = shapely.union_all(halves)
+    return moved
 
 
 def write_geojson(path: Path, geometries: np.ndarray, fields: dict) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -24,33 +25,6 @@ from .results import FINISHED, SUMMARY, Mapped, read_finished, write_results, wr
 
 MADE_OF = "map.json"  # in a folder of maps: which scenes, weights and options they belong to
 BLOCKS = ".blocks-"  # and in it the blocks of a scene that is not finished
-
-
-def map_scene(
-    scene: Path | str,
-    out: Path | str = "map",
-    *,
-    weights: Path | str | None = None,
-    ensemble: Sequence[Path | str] = (),
-    overwrite: bool = False,
-    resume: bool = False,
-    cluster: Cluster | None = None,
-    **options,
-) -> Mapped:
-    """Landslides of a satellite or aerial scene on a map: see `map_scenes`; `options` are the fields of `Options`.
-
-    Example:
-        >>> mapped = map_scene("scene.tif", "out", gsd=0.8)  # doctest: +SKIP
-        >>> mapped.landslides, mapped.folder  # doctest: +SKIP
-        (12, PosixPath('out/scene'))
-    """
-    from ..models.loading import weights_file
-    from ..models.saving import read_weights
-    from ..settings import SHIPPED_WEIGHTS
-
-    read = [read_weights(weights_file(path)) for path in (weights or SHIPPED_WEIGHTS, *ensemble)]
-    mapped = map_scenes([scene], out, read, Options(**options), overwrite=overwrite, resume=resume, cluster=cluster)
-    return mapped[0]
 
 
 def map_scenes(
@@ -83,18 +57,19 @@ def map_scenes(
     made_of = {
         "scenes": [job.source for job in jobs],
         "weights": list(jobs[0].weights),
+        "area": None if options.area is None else hashlib.sha256(Path(options.area).read_bytes()).hexdigest(),
         "options": json.loads(json.dumps(dataclasses.asdict(options), default=str)),
     }
     goes_on = continued(folder, MADE_OF, made_of, made_by="map", overwrite=overwrite, resume=resume)
     todo = [job for job in jobs if not (goes_on and finished(folder, job))]
     check_disk(folder, todo)
     with _team(cluster, folder, todo) as helpers:
+        network = network_of(weights, todo[0].size, options, report) if todo and not helpers else None
         if not goes_on:
             _begin(folder, made_of)
         if helpers:
             _map_on(helpers, todo, folder, weights, report, begin, watch, track)
-        elif todo:
-            network = network_of(weights, todo[0].size, options, report)
+        elif network:
             begin(*_windows(folder, todo))
             for job in todo:
                 _map(job, folder, network, watch, track)

@@ -49,16 +49,17 @@ def read_outlines(path: Path | str) -> Outlines:
     path = Path(path)
     try:
         layer = _layer_of_polygons(path)
-        about, numbers, shapes, columns = pyogrio.raw.read(path, layer=layer, force_2d=True, return_fids=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of kinds of columns and coordinates that are left out
+            about, numbers, shapes, columns = pyogrio.raw.read(path, layer=layer, force_2d=True, return_fids=True)
     except RuntimeError as error:  # the parent of all that pyogrio raises
         raise LandslideError(f"{path}: is damaged or cannot be read ({_one_line(error)}).") from error
     geometries = shapely.from_wkb(shapes)
-    there = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
-    others = geometries[there & ~np.isin(shapely.get_type_id(geometries), _POLYGONS)]
-    if len(others):
-        raise LandslideError(f"{path}: has a {others[0].geom_type} in layer {layer}, where polygons are needed.")
+    others = [shape.geom_type for shape in geometries if shape and shape.geom_type not in ("Polygon", "MultiPolygon")]
+    if others:
+        raise LandslideError(f"{path}: has a {others[0]} in layer {layer}, where polygons are needed.")
     geometries = made_valid(geometries)
-    there &= shapely.area(geometries) > 0
+    there = shapely.area(geometries) > 0
     fields = {name: column[there] for name, column in zip(about["fields"], columns, strict=True)}
     return Outlines(geometries[there], _ids(fields, numbers[there]), fields, _georeference(path, about["crs"]))
 
@@ -153,7 +154,8 @@ def made_valid(geometries: Sequence | np.ndarray) -> np.ndarray:
     valid = shapely.make_valid(_array(geometries))
     for place in np.flatnonzero(~np.isin(shapely.get_type_id(valid), _POLYGONS)):
         parts = shapely.get_parts(valid[place])
-        valid[place] = shapely.union_all(parts[shapely.get_dimensions(parts) == 2]) if len(parts) else shapely.Polygon()
+        areas = parts[shapely.get_dimensions(parts) == 2]
+        valid[place] = shapely.union_all(areas) if len(areas) else shapely.Polygon()
     return valid
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..data.classes import CLASS_NAMES, MOST_PROBABLE
 from ..data.letterbox import BAR_GREY, Letterbox
-from ..data.native import padded, resampled
+from ..data.native import resampled
 from .windows import blended
 
 log = logging.getLogger("keras_landslide")
@@ -34,8 +34,8 @@ class Predictor:
     Keras model's `predict_on_batch`, or an exported file in its own runtime.
 
     Without a `zoom` each image is squeezed into a square of `image_size`. With one it is resampled by that factor
-    (pixels of the input for a pixel of the image) and, where it is then larger than the square, predicted in
-    overlapping windows, so that the ground has one scale in every image.
+    (pixels of the input for a pixel of the image) and predicted in overlapping windows (`windows.blended`), so that the
+    ground has one scale in every image.
 
     >>> predictor = Predictor(lambda batch: np.stack([1 - batch[..., 0] / 255, batch[..., 0] / 255], -1), 64)
     >>> red = np.full((30, 40, 3), (255, 0, 0), np.uint8)
@@ -99,8 +99,7 @@ class Predictor:
 
     def _at_one_scale(self, image: np.ndarray, zoom: float) -> np.ndarray:
         height, width = image.shape[:2]
-        square_or_larger, inside = padded(resampled(image, zoom), self.image_size, BAR_GREY)
-        found = blended(square_or_larger, self.image_size, self._of_square)[inside]
+        found = blended(resampled(image, zoom), self.image_size, self._of_square, BAR_GREY)
         return cv2.resize(np.ascontiguousarray(found), (width, height), interpolation=cv2.INTER_LINEAR)
 
 

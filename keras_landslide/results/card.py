@@ -10,6 +10,10 @@ LICENCE = (
     "These weights are for research use only, on the terms of the Bijie landslide data set that they were trained on; "
     "the MIT licence of the code does not cover them."
 )
+USED = {  # by sampling
+    "squeeze": ("predict", "photographs of the ground from above, whatever their scale"),
+    "native": ("map", "scenes, which they see at one scale, 0.8 m a pixel"),
+}
 LABELS = {"original": "as published", "completed": "completed with what overlapping images show"}
 
 
@@ -22,9 +26,12 @@ def card(content: dict, weights: Path, **told) -> str:
     settings, machine = content["settings"], content["machine"]
     decided = {**content, **content.get("at_threshold", {})}
     labellings = [decided, *([decided["completed"]] if "completed" in decided else [])]
+    used_by, used_for = USED[settings["sampling"]]
     return Template(resources.files(__package__).joinpath("card_template.md").read_text(encoding="utf-8")).substitute(
         name=weights.name.split(".")[0],
         licence=LICENCE,
+        used_by=used_by,
+        used_for=used_for,
         **{name: settings[name] for name in ("architecture", "backbone", "image_size", "augmentation", "sampling")},
         **{name: content[name] for name in ("images", "split", "seed", "date")},
         negatives=decided["negatives"]["images"],

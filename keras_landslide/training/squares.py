@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data.letterbox import BAR_GREY
-from ..data.native import padded, resampled, resampled_labels
+from ..data.native import resampled, resampled_labels
 from ..data.sample import Sample
-from ..prediction.windows import cores, windows
+from ..prediction.windows import cores, framed, windows
 from ..settings import IGNORE_LABEL, Settings
 
 
@@ -30,8 +30,8 @@ class Window:
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """The window's image, `(size, size, 3)` uint8 RGB, and its classes, `(size, size)` uint8."""
         image, labels = self.sample.read()
-        image, _ = padded(resampled(image, self.zoom), self.size, BAR_GREY)
-        labels, _ = padded(resampled_labels(labels, self.zoom), self.size, IGNORE_LABEL)
+        image = framed(resampled(image, self.zoom), self.size, BAR_GREY)
+        labels = framed(resampled_labels(labels, self.zoom), self.size, IGNORE_LABEL)
         counted = np.full((self.size, self.size), IGNORE_LABEL, np.uint8)
         counted[self.core] = labels[self.place][self.core]
         return image[self.place], counted
@@ -45,7 +45,11 @@ def squares(samples: Sequence[Sample], settings: Settings) -> Sequence[Sample | 
 
 
 def _windows(sample: Sample, zoom: float, size: int) -> list[Window]:
-    sides = [max(side, size) for side in resampled_labels(sample.read()[1], zoom).shape]
-    places = windows(*sides, size)
+    """The windows of a prediction that have a core."""
+    sides = resampled_labels(sample.read()[1], zoom).shape
     seen = itertools.product(*(cores(side, size) for side in sides))
-    return [Window(sample, zoom, size, place, core) for place, core in zip(places, seen, strict=True)]
+    return [
+        Window(sample, zoom, size, place, core)
+        for place, core in zip(windows(*sides, size), seen, strict=True)
+        if all(part.start < part.stop for part in core)
+    ]

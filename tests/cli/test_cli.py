@@ -298,8 +298,9 @@ def test_help_lists_the_choices_of_every_option_and_what_they_mean(capsys, monke
 def test_import_and_help_load_no_tensorflow():
     code = (
         "import sys, keras_landslide\nfrom keras_landslide.cli import main\n"
-        "for arguments in (['--help'], ['train', '--help'], ['predict', '--help']): assert main(arguments) == 0\n"
-        "loaded = [name for name in ('tensorflow', 'keras', 'matplotlib') if name in sys.modules]\n"
+        "for command in ([], ['train'], ['predict'], ['compare']): assert main([*command, '--help']) == 0\n"
+        "heavy = ('tensorflow', 'keras', 'matplotlib', 'rasterio', 'pyogrio', 'shapely', 'pyproj')\n"
+        "loaded = [name for name in heavy if name in sys.modules]\n"
         "assert not loaded, loaded"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

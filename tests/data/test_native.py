@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from keras_landslide.data.layouts import find_samples
-from keras_landslide.data.native import drawn_square, padded, resampled, resampled_labels
+from keras_landslide.data.native import drawn_square, resampled, resampled_labels
 from keras_landslide.data.pipeline import training_stream
 
 PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -67,14 +67,6 @@ def test_the_middle_of_an_image_comes_to_every_part_of_a_square(side):
     assert found.min() < 20 and found.max() > 43
     quarters = [((found >= 32) == side).all(1).mean() for side in ((0, 0), (0, 1), (1, 0), (1, 1))]
     assert min(quarters) > 0.17
-
-
-def test_what_is_larger_than_the_square_is_not_padded():
-    image, _ = coordinates(30, 50)
-    larger, inside = padded(image, 40, 128)
-    assert larger.shape == (40, 50, 3) and inside == (slice(5, 35), slice(0, 50))
-    np.testing.assert_array_equal(larger[5:35], image)
-    assert (larger[:5] == 128).all() and (larger[35:] == 128).all()
 
 
 def test_the_stream_shows_squares_of_the_resampled_image(scenes):

@@ -253,7 +253,7 @@ def test_predictions_of_something_else_are_not_gone_on_with(three, tmp_path, oth
         three.pop()
     if other == "content":
         Image.fromarray(np.zeros((50, 50, 3), np.uint8)).save(three[0])
-    with pytest.raises(LandslideError, match=f"holds predictions of {named}"):
+    with pytest.raises(LandslideError, match=f"holds results of {named}"):
         run(resume=True, **how)
     with pytest.raises(LandslideError, match="add --overwrite"):
         run(**how)

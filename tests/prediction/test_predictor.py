@@ -7,7 +7,7 @@ import pytest
 
 from keras_landslide.models.description import Description, Scale
 from keras_landslide.prediction.predictor import Predictor, decided
-from tests.prediction.test_prediction import ByRule, red, red_above_on_the_left, red_around
+from tests.prediction.test_prediction import ByRule, red
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -29,17 +29,18 @@ def test_the_threshold_is_of_landslides_probability_and_the_most_probable_class_
         np.testing.assert_array_equal(found, image[..., 0] / 255 > threshold)
 
 
-def test_an_image_that_is_larger_at_its_scale_is_predicted_in_windows():
+def test_an_image_at_one_scale_is_predicted_in_windows_that_reach_beyond_it():
     image, model = noise(50, 90), ByRule(red)
     found = Predictor(model, 32, zoom=1.0)(image)
     np.testing.assert_allclose(found[..., 1], image[..., 0] / 255, atol=1e-6)
     np.testing.assert_allclose(found.sum(-1), 1, atol=1e-6)
-    tops, lefts = (0, 16, 18), (0, 16, 32, 48, 58)
-    wanted = [image[top : top + 32, left : left + 32] for top in tops for left in lefts]
-    assert len(model.batches) == len(wanted)
-    for batch, window in zip(model.batches, wanted, strict=True):
+    grey = np.full((50 + 64, 90 + 64, 3), 128, np.uint8)
+    grey[16:66, 16:106] = image
+    corners = [(top, left) for top in range(0, 65, 16) for left in range(0, 105, 16)]
+    assert len(model.batches) == len(corners)
+    for batch, (top, left) in zip(model.batches, corners, strict=True):
         assert batch.dtype == np.float32
-        np.testing.assert_array_equal(batch, window[None])
+        np.testing.assert_array_equal(batch, grey[None, top : top + 32, left : left + 32])
 
 
 def test_at_half_the_scale_areas_are_averaged_and_probabilities_come_back_at_native_size():
@@ -51,19 +52,27 @@ def test_at_half_the_scale_areas_are_averaged_and_probabilities_come_back_at_nat
     image[1::2, ::2, 0] -= 9
     model = ByRule(red)
     found = Predictor(model, 32, zoom=0.5)(image)
-    (batch,) = model.batches
-    np.testing.assert_array_equal(batch[0, 6:26, 4:28], small)  # in the middle, grey around
-    assert (batch[0, :6] == 128).all() and (batch[0, 26:] == 128).all() and (batch[0, :, :4] == 128).all()
+    first, *_, last = model.batches
+    assert len(model.batches) == 9
+    np.testing.assert_array_equal(first[0, 16:, 16:], small[:16, :16])  # grey around
+    assert (first[0, :16] == 128).all() and (first[0, :, :16] == 128).all()
+    np.testing.assert_array_equal(last[0, :4, :8], small[16:, 16:])
     assert found.shape == (40, 48, 2)
     ramp = (40 + 4 * (np.arange(48) - 0.5) / 2) / 255
     np.testing.assert_allclose(found[:, 1:-1, 1], np.tile(ramp[1:-1], (40, 1)), atol=1e-6)
 
 
 def test_windows_are_averaged_over_flips_each():
-    image, model = noise(32, 32), ByRule(red_above_on_the_left)
+    """The answer rises over a window to the right by as much as it falls in the mirror image."""
+
+    def rising(batch):
+        return np.broadcast_to(np.arange(32, dtype=np.float32) / 31, (1, 32, 32))
+
+    image, model = noise(32, 32), ByRule(rising)
     found = Predictor(model, 32, average_flips=True, zoom=1.0)(image)
-    assert len(model.batches) == 4
-    np.testing.assert_allclose(found[..., 1], red_around(image), atol=1e-6)
+    assert len(model.batches) == 4 * 9
+    np.testing.assert_allclose(found, 0.5, atol=1e-6)
+    assert np.ptp(Predictor(ByRule(rising), 32, zoom=1.0)(image)) > 0.1
 
 
 def test_an_image_of_one_pixel_at_a_small_scale():

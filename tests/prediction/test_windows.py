@@ -3,25 +3,32 @@
 import numpy as np
 import pytest
 
-from keras_landslide.prediction.windows import blended, cores, window_starts, window_weights, windows
+from keras_landslide.prediction.windows import blended, cores, framed, window_starts, window_weights, windows
+
+LENGTHS = [(64, 64), (65, 64), (95, 64), (97, 64), (1000, 473), (10, 7), (31, 7), (5, 64), (1, 8)]
 
 
-@pytest.mark.parametrize(("length", "size"), [(64, 64), (65, 64), (95, 64), (96, 64), (97, 64), (1000, 473), (10, 7)])
-def test_windows_lie_inside_and_overlap_by_half_or_more(length, size):
-    starts = window_starts(length, size)
-    assert starts[0] == 0 and starts[-1] == length - size
-    steps = np.diff(starts)
-    assert (steps > 0).all() and (steps <= size // 2).all()
-    assert len(starts) == 1 + -(-(length - size) // (size // 2))  # and no more of them than that takes
+@pytest.mark.parametrize(("length", "size"), LENGTHS)
+def test_each_pixel_lies_in_two_windows_of_a_side_and_in_the_middle_half_of_one(length, size):
+    starts = np.array(window_starts(length, size))
+    assert (np.diff(starts) == size // 2).all()
+    pixels = np.arange(length)
+    inside = (starts[:, None] <= pixels) & (pixels < starts[:, None] + size)
+    assert inside.sum(0).min() == 2 and inside.any(1).all()
+    assert (abs(pixels - (starts[:, None] + (size - 1) / 2)).min(0) <= size / 4).all()
 
 
-def test_windows_cover_every_pixel_row_by_row():
-    seen, places = np.zeros((20, 29), int), list(windows(20, 29, 8))
-    for rows, columns in places:
-        seen[rows, columns] += 1
-        assert seen[rows, columns].shape == (8, 8)
-    assert seen.min() == 1 and seen[10, 14] >= 4
+def test_windows_lie_inside_of_the_framed_image_row_by_row():
+    image = np.arange(20 * 29).reshape(20, 29)
+    larger, places = framed(image, 8, -1), list(windows(20, 29, 8))
     assert places == sorted(places, key=lambda place: (place[0].start, place[1].start))
+    seen = np.zeros(larger.shape, int)
+    for place in places:
+        assert larger[place].shape == (8, 8) and (larger[place] >= 0).any()
+        seen[place] += 1
+    assert seen.min() >= 1 and (larger >= 0).sum() == image.size
+    np.testing.assert_array_equal(larger[4:24, 4:33], image)
+    assert (seen[4:24, 4:33] == 4).all()
 
 
 def test_weights_are_a_hann_window_between_its_zeros():
@@ -36,38 +43,41 @@ def test_weights_are_a_hann_window_between_its_zeros():
 def test_blended_is_the_weighted_mean_of_all_windows_that_see_a_pixel():
     size, random = 6, np.random.default_rng(0)
     image = random.integers(0, 256, (13, 17, 3)).astype(np.uint8)
-    places = list(windows(13, 17, size))
-    answers = random.random((len(places), size, size, 3), np.float32)
+    corners = [(top, left) for top in range(-3, 13, 3) for left in range(-3, 17, 3)]
+    answers = random.random((len(corners), size, size, 3), np.float32)
     asked = []
 
     def answer(window):
         asked.append(window)
         return answers[len(asked) - 1]
 
-    found = blended(image, size, answer)
+    found = blended(image, size, answer, 9)
     assert found.shape == (13, 17, 3) and found.dtype == np.float32
-    for window, (rows, columns) in zip(asked, places, strict=True):
-        np.testing.assert_array_equal(window, image[rows, columns])
+    around = np.full((40, 40, 3), 9, np.uint8)
+    around[10:23, 10:27] = image
+    for window, (top, left) in zip(asked, corners, strict=True):
+        np.testing.assert_array_equal(window, around[10 + top : 16 + top, 10 + left : 16 + left])
     side = [np.sin(np.pi * (place + 0.5) / size) ** 2 for place in range(size)]
     for y in range(13):
         for x in range(17):
             total, weight = np.zeros(3), 0.0
-            for number, (rows, columns) in enumerate(places):
-                if rows.start <= y < rows.stop and columns.start <= x < columns.stop:
-                    inside = y - rows.start, x - columns.start
-                    share = side[inside[0]] * side[inside[1]]
-                    total, weight = total + share * answers[number][inside], weight + share
+            for number, (top, left) in enumerate(corners):
+                if top <= y < top + size and left <= x < left + size:
+                    share = side[y - top] * side[x - left]
+                    total, weight = total + share * answers[number][y - top, x - left], weight + share
             np.testing.assert_allclose(found[y, x], total / weight, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("length", "size"), [(64, 64), (65, 64), (97, 64), (200, 64), (31, 7)])
+@pytest.mark.parametrize(("length", "size"), LENGTHS)
 def test_cores_meet_and_their_pixels_are_nearest_to_the_middle_of_their_window(length, size):
     starts = np.array(window_starts(length, size))
     middles = starts + (size - 1) / 2
     owner = np.full(length, -1)
     for number, (start, core) in enumerate(zip(starts, cores(length, size), strict=True)):
-        assert 0 <= core.start < core.stop <= size
+        assert core.start <= core.stop
         assert (owner[start + core.start : start + core.stop] == -1).all()
         owner[start + core.start : start + core.stop] = number
     distance = abs(np.arange(length) - middles[:, None])
-    np.testing.assert_array_equal(distance[owner, np.arange(length)], distance.min(0))
+    assert (owner >= 0).all()
+    # half a pixel where the middle between two lies on one
+    assert (distance[owner, np.arange(length)] <= distance.min(0) + 1).all()

@@ -63,6 +63,12 @@ def test_the_card_has_the_scores_of_the_threshold_and_the_terms(file):
     assert "$" not in text
 
 
+def test_the_card_says_which_command_takes_the_weights(file):
+    assert "`keras-landslide predict` takes" in card(RESULT, file, **TOLD)
+    native = {**RESULT, "settings": {**RESULT["settings"], "sampling": "native"}}
+    assert "`keras-landslide map` takes" in card(native, file, **TOLD)
+
+
 def test_both_labellings_are_there_where_both_were_scored(file):
     completed = {**AT_THRESHOLD, "labels": "completed", "landslide": {"iou": 0.7, "precision": 0.8, "recall": 0.9}}
     lines = card({**RESULT, "at_threshold": {**AT_THRESHOLD, "completed": completed}}, file, **TOLD).split("\n")

@@ -185,20 +185,13 @@ def test_what_is_drawn_but_was_not_scored_is_told():
 
 def test_the_page_needs_nothing_but_itself(page):
     text = report_page(RECORD, {name: scene(counts) for name, counts in PER_IMAGE.items()}, None)
-    for tag, said in page.tags:
-        assert tag not in ("script", "link", "iframe", "object", "embed", "base", "form"), tag
-        for name in ("src", "href", "srcset", "action", "data", "poster"):
-            assert said.get(name, "#").startswith(("data:", "#")), said
-        assert not any(name.startswith("on") for name in said)
-        assert tag != "img" or said["alt"]
+    page.check_alone()
     style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)[1]
     assert "url(" not in style and "@import" not in style and "prefers-color-scheme: dark" in style
     (curves,) = [said["src"] for tag, said in page.tags if tag == "img" and "svg" in said["src"]]
     drawn = base64.b64decode(curves.split(",")[1]).decode()
     assert drawn.count("<path") > 20 and set(re.findall(r'href="(.)', drawn)) == {"#"}
     assert "<text" not in drawn  # which would need a font
-    policy = next(said["content"] for _, said in page.tags if said.get("http-equiv") == "Content-Security-Policy")
-    assert "default-src 'none'" in policy and "script" not in policy
     assert len(text) < 1_000_000
 
 

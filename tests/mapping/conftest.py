@@ -1,0 +1,16 @@
+"""What the tests of maps share."""
+
+import pytest
+
+from keras_landslide.mapping import blocks, plan, rasters, scenes
+
+
+@pytest.fixture
+def small_blocks(monkeypatch) -> int:
+    """Blocks of so many pixels a side wherever nobody says another: small scenes then have several."""
+    side = 100
+    for takes_it in (blocks.blocks, blocks.read_blocks, plan.planned):
+        monkeypatch.setattr(takes_it, "__defaults__", (side,))
+    for takes_it in (rasters.write_rasters, scenes.map_scenes):
+        monkeypatch.setitem(takes_it.__kwdefaults__, "side", side)
+    return side

@@ -1,0 +1,494 @@
+"""`keras-landslide map` on small scenes whose landslides are known: its files, its mistakes, going on."""
+
+import csv
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import cv2
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+
+from keras_landslide.cli import main
+from keras_landslide.data.synthetic import mountain_scene
+from keras_landslide.mapping import scenes
+from keras_landslide.mapping.network import Network
+from keras_landslide.mapping.vectors import write_layer
+from keras_landslide.models.description import Scale
+from keras_landslide.models.loading import load_model, shipped_weights
+from keras_landslide.models.saving import describe
+from keras_landslide.prediction.windows import blended
+from tests.scenes import PLACE, UTM, noise, redness, write_scene
+
+pytestmark = pytest.mark.usefixtures("small_blocks")
+
+HEIGHT, WIDTH = 180, 150
+ROWS, COLUMNS = slice(40, 80), slice(30, 100)  # of the one landslide; it lies in four blocks
+AREA = 40 * 70 * 0.64 / 0.9996**2  # on the ground, near the middle of its zone
+FILES = [
+    "index.html", "landslides.tif", "outlines.geojson", "outlines.gpkg", "outlines.qml", "preview.jpg",
+    "probability.tif", "scene.json",
+]  # fmt: skip
+
+
+def pixels(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    """Dark ground and red landslide."""
+    found = noise(height, width) // 4 + 1
+    found[ROWS, COLUMNS, 0] = 255
+    return found
+
+
+def tables(path: Path) -> geopandas.GeoDataFrame:
+    return geopandas.read_file(path / "outlines.gpkg", layer="landslides")
+
+
+def read(path: Path) -> np.ndarray:
+    with rasterio.open(path) as file:
+        return file.read(1)
+
+
+@pytest.fixture
+def scene(tmp_path) -> Path:
+    return write_scene(tmp_path / "scene.tif", pixels())
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> Path:
+    """Weights that ask for windows of 64 pixels of 0.8 m; no test that has them computes with them."""
+    path = tmp_path_factory.mktemp("weights") / "small.weights.h5"
+    shutil.copy(shipped_weights("pspnet_mobilenet_v2"), path)
+    describe(path, prediction_size=64, scale=Scale(0.8, 0.8))
+    return path
+
+
+class Answers:
+    """A network that calls what is red landslide; it counts its calls, and Ctrl-C may come at one of them."""
+
+    def __init__(self):
+        self.calls, self.stops_at = 0, 0
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        self.calls += 1
+        if self.calls == self.stops_at:
+            raise KeyboardInterrupt
+        return redness(batch)
+
+
+@pytest.fixture
+def network(monkeypatch) -> Answers:
+    answers = Answers()
+    monkeypatch.setattr(
+        scenes,
+        "network_of",
+        lambda weights, size, options, report: Network([answers], size, options.average_flips, options.uncertainty),
+    )
+    return answers
+
+
+@pytest.fixture
+def mapped(weights, network, tmp_path):
+    """Run the command with `weights` and return where it wrote, by default in the folder `map`."""
+
+    def run(*arguments, out: str = "map", code: int = 0) -> Path:
+        given = [str(argument) for argument in arguments]
+        assert main(["map", *given, "--weights", str(weights), "--out", str(tmp_path / out)]) == code
+        return tmp_path / out
+
+    return run
+
+
+def test_a_scene_becomes_rasters_outlines_a_page_and_a_line_of_a_table(mapped, scene, capsys):
+    out = mapped(scene)
+    said = capsys.readouterr().out.splitlines()
+    assert sorted(path.name for path in out.iterdir()) == ["map.json", "scene", "summary.csv"]
+    assert sorted(path.name for path in (out / "scene").iterdir()) == FILES
+    wanted = np.zeros((HEIGHT, WIDTH))
+    wanted[ROWS, COLUMNS] = 1
+    np.testing.assert_array_equal(read(out / "scene/landslides.tif"), wanted)
+    (line,) = csv.DictReader((out / "summary.csv").open())
+    assert (line["scene"], line["folder"]) == (str(scene), "scene")
+    assert [line[name] for name in ("width", "height", "gsd", "threshold", "landslides", "unit")] == [
+        "150", "180", "0.8", "0.8", "1", "m²"
+    ]  # fmt: skip
+    assert float(line["area"]) == float(line["largest"]) == pytest.approx(AREA, rel=1e-4)
+    assert (int(line["valid_pixels"]), int(line["landslide_pixels"])) == (HEIGHT * WIDTH, 2800)
+    assert float(line["marked"]) == pytest.approx(2800 / HEIGHT / WIDTH, abs=1e-6)
+    assert said[0] == f"{scene}: 1 landslides, {AREA:,.0f} m²." and said[-1].startswith(
+        "These weights are for research"
+    )
+
+
+def test_the_outline_has_its_fields_and_lies_where_the_landslide_does(mapped, scene):
+    out = mapped(scene, "--simplify", 0.01)
+    table = tables(out / "scene")
+    assert table.crs == UTM and len(table) == 1
+    corners = [PLACE @ corner for corner in ((30, 40), (100, 80))]
+    assert table.geometry[0].symmetric_difference(shapely.box(*np.ravel(corners))).area < 1e-3
+    row = table.iloc[0]
+    assert (row["id"], row["scene"]) == (1, "scene") and row["area_m2"] == pytest.approx(AREA, rel=1e-4)
+    assert row["mean_probability"] == row["largest_probability"] == 1
+    degrees = geopandas.read_file(out / "scene/outlines.geojson")
+    assert degrees.crs == "EPSG:4326" and degrees.is_valid.all()
+    assert degrees.to_crs(UTM).geometry[0].symmetric_difference(table.geometry[0]).area < 1e-3
+    assert (row["longitude"], row["latitude"]) == pytest.approx(degrees.geometry[0].centroid.coords[0], abs=1e-6)
+
+
+def test_the_preview_shows_the_scene_and_the_outline(mapped, scene):
+    out = mapped(scene)
+    shown = cv2.imread(str(out / "scene/preview.jpg"))[..., ::-1].astype(int)
+    assert shown.shape == (HEIGHT, WIDTH, 3)
+    assert abs(shown[50:70, 40:90] - pixels()[50:70, 40:90]).mean() < 25  # less what JPEG loses of noise
+    yellow = (shown[..., 0] > 180) & (shown[..., 1] > 150) & (shown[..., 2] < 120)
+    rows, columns = np.nonzero(yellow)
+    assert yellow.sum() > 100
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == pytest.approx((40, 80, 30, 100), abs=2)
+
+
+def with_nan() -> np.ndarray:
+    values = pixels().astype(np.float32) / 255
+    values[100:120, :50] = np.nan
+    return values
+
+
+GREY = np.where(pixels()[..., 0] == 255, 255, 40).astype(np.uint8)
+FINE = {
+    "one band": ({"pixels": GREY}, HEIGHT * WIDTH),
+    "four bands": ({"pixels": np.dstack([pixels(), GREY]), "photometric": "MINISBLACK"}, HEIGHT * WIDTH),
+    "16 bits": ({"pixels": pixels().astype(np.uint16) * 40}, HEIGHT * WIDTH),
+    "numbers that are none": ({"pixels": with_nan()}, HEIGHT * WIDTH - 1000),
+    "turned": ({"pixels": pixels(), "transform": PLACE @ Affine.rotation(40)}, HEIGHT * WIDTH),
+    "south up": ({"pixels": pixels(), "transform": Affine(0.8, 0, 5e5, 0, 0.8, 3e6)}, HEIGHT * WIDTH),
+    "lower than a window": ({"pixels": pixels()[38:90]}, 52 * WIDTH),
+    "smaller than a window": ({"pixels": pixels()[30:90, 45:100]}, 60 * 55),
+}
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_scenes_of_other_kinds_show_the_same_landslide(mapped, tmp_path, name):
+    how, valid = FINE[name]
+    out = mapped(write_scene(tmp_path / "scene.tif", **how))
+    (line,) = csv.DictReader((out / "summary.csv").open())
+    share = 55 / 70 if name == "smaller than a window" else 1  # of the landslide that lies in it
+    assert (int(line["landslides"]), int(line["valid_pixels"])) == (1, valid)
+    assert int(line["landslide_pixels"]) == share * 2800
+    assert float(line["area"]) == pytest.approx(share * AREA, rel=1e-4)
+
+
+def test_a_scene_without_data_has_results_without_landslides(mapped, network, tmp_path):
+    out = mapped(write_scene(tmp_path / "scene.tif", np.zeros((HEIGHT, WIDTH, 3), np.uint8), nodata=0))
+    assert network.calls == 0 and (read(out / "scene/landslides.tif") == 255).all()
+    assert len(tables(out / "scene")) == 0 and len(geopandas.read_file(out / "scene/outlines.geojson")) == 0
+    assert "The scene has no valid pixel." in (out / "scene/index.html").read_text()
+    (line,) = csv.DictReader((out / "summary.csv").open())
+    assert [line[name] for name in ("landslides", "area", "valid_pixels", "marked")] == ["0", "0", "0", "0.000000"]
+
+
+def test_a_scene_that_lies_nowhere_is_measured_in_pixels(mapped, tmp_path):
+    """Its pixels are said to be half as long as the network's, which sees it at half the size."""
+    scene = write_scene(tmp_path / "scene.tif", pixels(), crs=None, transform=Affine.identity())
+    out = mapped(scene, "--scene-gsd", 0.4, "--gsd", 0.8, "--min-area", 2000)
+    (line,) = csv.DictReader((out / "summary.csv").open())
+    assert (line["unit"], line["gsd"]) == ("pixels", "0.8")
+    assert float(line["area"]) == pytest.approx(2800, rel=0.1) and not (out / "scene/outlines.geojson").exists()
+    assert "area_pixels" in tables(out / "scene")
+    with rasterio.open(out / "scene/probability.tif") as file:
+        assert file.crs is None and file.tags()["RESOLUTION_METRES"] == "0.8"
+
+
+def test_a_scene_that_crosses_the_180th_meridian_is_cut_there_in_degrees(mapped, tmp_path):
+    """At 17° south, in Fiji, it runs through x = 819 km or so of zone 60."""
+    crs, there = "EPSG:32760", geopandas.GeoSeries([shapely.Point(180, -17)], crs="EPSG:4326").to_crs("EPSG:32760")[0]
+    place = Affine(0.8, 0, there.x - 65 * 0.8, 0, -0.8, there.y + 60 * 0.8)
+    out = mapped(write_scene(tmp_path / "scene.tif", pixels(), crs=crs, transform=place))
+    (cut,) = geopandas.read_file(out / "scene/outlines.geojson").geometry
+    assert cut.is_valid and len(cut.geoms) == 2
+    west, east = sorted(cut.geoms, key=lambda part: part.centroid.x)
+    assert west.bounds[0] == -180 and east.bounds[2] == 180 and max(west.bounds[2] + 180, 180 - east.bounds[0]) < 1e-3
+    areas = geopandas.GeoSeries([west, east], crs="EPSG:4326").to_crs("EPSG:6933").area  # which shows areas as they are
+    assert areas.sum() == pytest.approx(2800 * 0.64 / 0.9996**2, rel=0.01) and (areas > 700).all()
+
+
+VAST = """<VRTDataset rasterXSize="2000000" rasterYSize="2000000"><SRS>EPSG:32648</SRS>
+<GeoTransform>500000, 0.8, 0, 3000000, 0, -0.8</GeoTransform>{}</VRTDataset>""".format(
+    "".join(f'<VRTRasterBand dataType="Byte" band="{band}"/>' for band in (1, 2, 3))
+)
+
+
+def write_vast(folder: Path) -> Path:
+    path = folder / "vast.vrt"
+    path.write_text(VAST)
+    return path
+
+
+def write_text(folder: Path) -> Path:
+    path = folder / "text.tif"
+    path.write_text("no raster at all")
+    return path
+
+
+def write_two_bands(folder: Path) -> Path:
+    return write_scene(folder / "two.tif", noise(90, 80, 2), photometric="MINISBLACK")
+
+
+def write_nowhere(folder: Path) -> Path:
+    return write_scene(folder / "nowhere.tif", pixels(), crs=None, transform=Affine.identity())
+
+
+def write_plain(folder: Path) -> Path:
+    return write_scene(folder / "plain.tif", pixels())
+
+
+@pytest.mark.parametrize(
+    ("write", "arguments", "said"),
+    [
+        (write_two_bands, "", "has two bands, and neither is called a colour; say with --bands which to take."),
+        (write_text, "", "cannot be opened as a raster ("),
+        (lambda folder: folder / "none.tif", "", "none.tif: cannot be opened as a raster ("),
+        (write_vast, "", "mapping needs up to 29,333.3 GB, and "),
+        (write_nowhere, "--gsd 0.8", "does not say how long its pixels are; give --scene-gsd beside --gsd."),
+        (write_plain, "--weights pspnet_mobilenet_v2", "Give --gsd in metres a pixel (those of the scene are 0.8 m)."),
+        (write_plain, "--weights none.weights.h5", "none.weights.h5: no such weights file."),
+        (write_plain, "--bands 1 2 9", "has no bands 1 2 9; give --bands one number for grey or three"),
+        (write_plain, "--stretch 98 2", "--stretch 98 2: give two percentiles from 0 to 100, the lower first."),
+        (write_plain, "--stretch 0 200", "--stretch 0 200: give two percentiles from 0 to 100, the lower first."),
+        (write_plain, "--min-area nan", "--min-area nan is not possible; give 0 or more."),
+        (write_plain, "--simplify=-1", "--simplify -1 is not possible; give 0 or more."),
+        (write_plain, "--gsd 0", "0 is no length; give metres above 0"),
+        (write_plain, "--grid scenes", "Unknown --grid 'scenes'; did you mean 'scene'?"),
+        (write_plain, "--uncertainty", "An uncertainty needs several opinions: add --average-flips or --ensemble."),
+        (write_plain, "--ensemble pspnet_mobilenet_v2", "have one input size and one scale; these differ in them."),
+        (write_plain, "--aoi none.gpkg", "none.gpkg: no such file; give a GeoPackage with outlines."),
+        (write_plain, "--overwrite --resume", "Give --overwrite or --resume, not both."),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_leaves_nothing(fails, weights, network, tmp_path, write, arguments, said):
+    out = tmp_path / "map"
+    error = fails("map", write(tmp_path), "--out", out, "--weights", weights, *arguments.split())
+    assert said in error and error.count("\n") == 1
+    assert not out.exists() and network.calls == 0
+
+
+def test_a_runtime_that_is_unknown_is_told_before_anything_is_written(fails, weights, scene, tmp_path):
+    error = fails("map", scene, "--out", tmp_path / "map", "--weights", weights, "--runtime", "onnnx")
+    assert "Unknown --runtime 'onnnx'; did you mean 'onnx'?" in error and not (tmp_path / "map").exists()
+
+
+def test_a_full_disk_is_told_before_anything_is_written(fails, weights, network, scene, tmp_path, monkeypatch):
+    """Twice the pixels for blocks and mosaic, and two rasters with overviews, before and after they are optimised."""
+    needed = int((2 + 4 * 4 / 3) * HEIGHT * WIDTH)
+    free = [needed - 1]
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 0, free[0]))
+    command = ["map", scene, "--out", tmp_path / "map", "--weights", weights]
+    assert "GB are free there; choose another --out, a larger --gsd" in fails(*command)
+    assert not (tmp_path / "map").exists()
+    free[0] = needed
+    assert main([str(part) for part in command]) == 0
+
+
+def test_a_truncated_scene_is_told_and_has_no_results(fails, weights, network, scene, tmp_path):
+    scene.write_bytes(scene.read_bytes()[: scene.stat().st_size // 2])
+    error = fails("map", scene, "--out", tmp_path / "map", "--weights", weights)
+    assert error.count("\n") == 1 and "is damaged or not all there" in error and "get a whole copy" in error
+    assert not (tmp_path / "map/scene").exists() and not (tmp_path / "map/summary.csv").exists()
+
+
+@pytest.mark.parametrize("flags", [[], ["--overwrite"], ["--resume"]])
+def test_a_folder_of_something_else_is_never_touched(fails, weights, network, scene, tmp_path, flags):
+    (tmp_path / "map").mkdir()
+    (tmp_path / "map/thesis.txt").write_text("years of work")
+    error = fails("map", scene, "--out", tmp_path / "map", "--weights", weights, *flags)
+    assert ("was not made by map (no map.json); choose another --out." if flags else "is not empty; add") in error
+    assert [path.name for path in (tmp_path / "map").iterdir()] == ["thesis.txt"]
+    assert (tmp_path / "map/thesis.txt").read_text() == "years of work" and network.calls == 0
+
+
+def write_area(folder: Path, *rectangles: tuple[float, float, float, float], crs: str | None = UTM) -> Path:
+    """Rectangles of pixels (left, top, right, bottom) as an area of interest."""
+    boxes = [shapely.box(*(PLACE @ (left, bottom)), *(PLACE @ (right, top))) for left, top, right, bottom in rectangles]
+    if crs not in (None, UTM):
+        boxes = geopandas.GeoSeries(boxes, crs=UTM).to_crs(crs).to_list()
+    write_layer(folder / "area.gpkg", "area", boxes, {}, crs)
+    return folder / "area.gpkg"
+
+
+@pytest.mark.parametrize("crs", [UTM, "EPSG:4326"])
+def test_nothing_is_looked_at_outside_the_area_of_interest(mapped, network, scene, tmp_path, crs):
+    area = write_area(tmp_path, (0, 0, 60, 60), (120, 150, 150, 180), crs=crs)
+    mapped(scene, out="everywhere")
+    everywhere, network.calls = network.calls, 0
+    out = mapped(scene, "--aoi", area)
+    inside = np.zeros((HEIGHT, WIDTH), bool)
+    inside[:60, :60] = inside[150:, 120:] = True
+    plain = read(tmp_path / "everywhere/scene/probability.tif")
+    np.testing.assert_array_equal(read(out / "scene/probability.tif"), np.where(inside, plain, 255))
+    assert 0 < network.calls < everywhere
+    (line,) = csv.DictReader((out / "summary.csv").open())
+    assert (int(line["valid_pixels"]), int(line["landslide_pixels"])) == (60 * 60 + 30 * 30, 20 * 30)
+
+
+@pytest.mark.parametrize(
+    ("rectangle", "crs", "said"),
+    [
+        ((2000, 0, 2100, 60), UTM, "area.gpkg: lies beside "),
+        ((0, 0, 60, 60), None, "an area of interest needs a CRS of the scene and one of "),
+    ],
+)
+def test_an_area_of_interest_that_is_none_is_refused(fails, weights, network, scene, tmp_path, rectangle, crs, said):
+    area = write_area(tmp_path, rectangle, crs=crs)
+    assert said in fails("map", scene, "--aoi", area, "--out", tmp_path / "map", "--weights", weights)
+    assert not (tmp_path / "map").exists()
+
+
+@pytest.fixture
+def stopped(mapped, network, scene, tmp_path) -> tuple[Path, list[Path], int]:
+    """A folder that Ctrl-C stopped in the second scene, the scenes, and how often the network is asked for both."""
+    other = write_scene(tmp_path / "other.tif", pixels()[::-1].copy())
+    mapped(scene, other, out="plain")
+    calls, network.calls, network.stops_at = network.calls, 0, int(0.8 * network.calls)
+    out = mapped(scene, other, code=130)
+    network.stops_at = network.calls = 0
+    return out, [scene, other], calls
+
+
+def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been(mapped, network, stopped, tmp_path):
+    out, paths, calls = stopped
+    (blocks,) = out.glob(".blocks-*")
+    assert (out / "scene/scene.json").is_file() and not (out / "other").exists() and not (out / "summary.csv").exists()
+    assert 0 < len(list(blocks.iterdir())) < 4
+    finished = (out / "scene/probability.tif").stat().st_mtime_ns
+    mapped(*paths, "--resume")
+    assert 0 < network.calls < 0.5 * calls
+    assert (out / "scene/probability.tif").stat().st_mtime_ns == finished
+    plain = tmp_path / "plain"
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in plain.iterdir())
+    for name in ("scene", "other"):
+        for raster in ("probability.tif", "landslides.tif"):
+            np.testing.assert_array_equal(read(out / name / raster), read(plain / name / raster))
+        for text in ("outlines.geojson", "index.html", "scene.json"):
+            assert (out / name / text).read_text() == (plain / name / text).read_text()
+    assert (out / "summary.csv").read_text() == (plain / "summary.csv").read_text()
+    network.calls = 0
+    mapped(*paths, "--resume")  # and once more, when nothing is left to do
+    assert network.calls == 0
+
+
+def test_only_the_same_work_goes_on(fails, weights, stopped):
+    out, paths, _ = stopped
+    command = ["map", "--out", out, "--weights", weights]
+    assert "add --overwrite, --resume to go on with it" in fails(*command, *paths)
+    assert "holds results of other options" in fails(*command, *paths, "--resume", "--gsd", 0.7)
+    assert "holds results of other scenes" in fails(*command, paths[0], "--resume")
+
+
+def test_another_area_in_the_same_file_is_other_work(mapped, fails, weights, scene, tmp_path):
+    out = mapped(scene, "--aoi", write_area(tmp_path, (0, 0, 60, 60)))
+    area = write_area(tmp_path, (0, 0, 90, 90))
+    error = fails("map", scene, "--aoi", area, "--out", out, "--weights", weights, "--resume")
+    assert "holds results of other area" in error
+
+
+def test_overwriting_replaces_maps_and_nothing_else(mapped, stopped, tmp_path):
+    out, paths, _ = stopped
+    (out / "notes.txt").write_text("mine")
+    (out / "photos").mkdir()
+    mapped(paths[1], "--overwrite")
+    assert sorted(path.name for path in out.iterdir()) == ["map.json", "notes.txt", "other", "photos", "summary.csv"]
+    lines = list(csv.DictReader((out / "summary.csv").open()))
+    assert [line["folder"] for line in lines] == ["other"]
+
+
+def test_scenes_of_one_name_have_folders_of_their_own(mapped, tmp_path):
+    paths = []
+    for number, name in enumerate(("before", "after")):
+        (tmp_path / name).mkdir()
+        shown = pixels()
+        shown[: 60 * number] = 9  # the later one lacks the upper half of the landslide
+        paths.append(write_scene(tmp_path / name / "scene.tif", shown))
+    out = mapped(*paths)
+    lines = list(csv.DictReader((out / "summary.csv").open()))
+    assert [(line["scene"], line["folder"]) for line in lines] == [
+        (str(paths[0]), "before_scene"),
+        (str(paths[1]), "after_scene"),
+    ]
+    assert [int(line["landslide_pixels"]) for line in lines] == [2800, 1400]
+    for line in lines:
+        assert (read(out / line["folder"] / "landslides.tif") == 1).sum() == int(line["landslide_pixels"])
+
+
+def test_an_ensemble_is_the_mean_of_its_opinions_and_of_its_thresholds(weights, scene, tmp_path, monkeypatch):
+    """One network sees red, the other green."""
+    other = tmp_path / "green.weights.h5"
+    shutil.copy(weights, other)
+    describe(other, threshold=0.3)
+
+    def engine(one, runtime, size, report):
+        assert (runtime, size) == ("keras", 64)
+        return redness if one.path == weights else lambda batch: redness(batch[..., 1:])
+
+    monkeypatch.setattr(scenes, "engine", engine)
+    command = ["map", scene, "--out", tmp_path / "map", "--weights", weights, "--ensemble", other]
+    assert main([str(part) for part in [*command, "--uncertainty", "--runtime", "keras"]]) == 0
+    red, green = np.moveaxis(pixels()[..., :2] / 255, -1, 0)
+    folder = tmp_path / "map/scene"
+    np.testing.assert_allclose(read(folder / "probability.tif"), 127 * (red + green), atol=0.51)
+    np.testing.assert_allclose(read(folder / "uncertainty.tif"), 254 * abs(red - green), atol=0.51)
+    found = read(folder / "probability.tif") / 254
+    np.testing.assert_array_equal(read(folder / "landslides.tif"), found > 0.55)
+    with rasterio.open(folder / "uncertainty.tif") as file:
+        said = file.tags()
+    assert said["THRESHOLD"] == "0.55" and len(said["WEIGHTS_SHA256"].split(",")) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "landslides", "valid"),
+    [
+        ("--bands 3 2 1", 0, HEIGHT * WIDTH),  # what is red is then taken for blue
+        ("--black-is-nodata", 1, HEIGHT * WIDTH - 600),
+        ("--min-area 5000", 0, HEIGHT * WIDTH),
+        ("--threshold 0.2", 2, HEIGHT * WIDTH),
+        ("--stretch 0 25", 2, HEIGHT * WIDTH),
+    ],
+)
+def test_options_change_what_they_say(mapped, tmp_path, arguments, landslides, valid):
+    """Beside the landslide there are a strip of black and one of a third of its red."""
+    shown = np.full((HEIGHT, WIDTH, 3), 20, np.uint8)
+    shown[ROWS, COLUMNS, 0] = 255
+    shown[100:104] = 0
+    shown[120:170, :, 0] = 85
+    out = mapped(write_scene(tmp_path / "scene.tif", shown), *arguments.split())
+    (line,) = csv.DictReader((out / "summary.csv").open())
+    assert (int(line["landslides"]), int(line["valid_pixels"])) == (landslides, valid)
+
+
+def test_the_grid_of_the_model_is_that_of_its_scale(mapped, tmp_path):
+    scene = write_scene(tmp_path / "scene.tif", pixels(), transform=PLACE @ Affine.scale(0.5))
+    out = mapped(scene, "--grid", "model")
+    with rasterio.open(out / "scene/landslides.tif") as file, rasterio.open(scene) as seen:
+        assert file.shape == (HEIGHT // 2, WIDTH // 2) and file.bounds == pytest.approx(seen.bounds)
+        wanted = np.zeros(file.shape)
+        wanted[20:40, 15:50] = 1
+        np.testing.assert_array_equal(file.read(1), wanted)
+    assert tables(out / "scene")["area_m2"][0] == pytest.approx(AREA / 4, rel=1e-4)
+
+
+def test_the_shipped_model_marks_a_scene_as_keras_alone_does(tmp_path, capsys):
+    """Two windows of 416 pixels, blended, with nothing of this room in between."""
+    image = mountain_scene(3, (416, 480)).image
+    scene = write_scene(tmp_path / "mountain.tif", image)
+    command = f"map {scene} --out {tmp_path / 'map'} --runtime keras --gsd 0.8 --min-area 0".split()
+    assert main(command) == 0
+    run = load_model("pspnet_mobilenet_v2").predict_on_batch
+    wanted = blended(image, 416, lambda window: run(window[None].astype(np.float32))[0])[..., 1]
+    assert np.ptp(wanted) > 0.5
+    folder = tmp_path / "map/mountain"
+    np.testing.assert_allclose(read(folder / "probability.tif"), 254 * wanted, atol=1)
+    clear = abs(wanted - 0.8) > 0.01
+    np.testing.assert_array_equal(read(folder / "landslides.tif")[clear], (wanted > 0.8)[clear])
+    counted = cv2.connectedComponents(read(folder / "landslides.tif"), connectivity=4)[0] - 1
+    assert len(tables(folder)) == counted > 0
+    assert f"mountain.tif: {counted} landslides" in capsys.readouterr().out
