@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
     split = load_split(options.data, options.split, seed=options.seed, negatives=True)
     split = few(split) if options.quick else split
     samples = [*split.subset("test"), *split.negative_subset("test")]
-    read = {sample.key: sample.read() for sample in samples}
+    read = {sample.name: sample.read() for sample in samples}
     places = dict(
         zip(read, laid_out([classes.shape for _, classes in read.values()], options.side, options.gap), strict=True)
     )
@@ -69,14 +69,16 @@ def run(options: argparse.Namespace) -> None:
         way: {key: confusion_matrix(read[key][1], classes) for key, classes in of_way.items()}
         for way, of_way in found.items()
     }
-    groups = {sample.key: sample.group for sample in samples}
+    groups = {sample.name: sample.group for sample in samples}
     content = {
         "compared": {"test images and negatives": PAIR.line(*counts.values(), groups, landslide_iou)},
         "landslides": {way: landslides_found(of_way, read) for way, of_way in found.items()},
         "false_alarms": false_alarms(mapped, places, read),
         **told,
-        "per_image": {way: {key: one.tolist() for key, one in of_way.items()} for way, of_way in counts.items()},
-        "groups": groups,
+        **{
+            way: {"per_image": {key: one.tolist() for key, one in of_way.items()}, "groups": groups}
+            for way, of_way in counts.items()
+        },
     }
     print("\n".join(PAIR.table(content["compared"])))
     print(f"Landslides found: {content['landslides']}; false alarms: {content['false_alarms']}")

@@ -381,11 +381,7 @@ def _started(count: int) -> Iterator[Client]:
 
     settings = {
         "distributed.scheduler.worker-saturation": 1.0,  # a worker that dies then has one task, which is to blame
-<<<<<<< HEAD
-        "distributed.deploy.lost-worker-timeout": "1 day",  # one that takes 15 s to begin anew is not given up
-=======
         "distributed.deploy.lost-worker-timeout": "1 day",  # one that is slow to begin anew is not given up after 15 s
->>>>>>> dask
         "distributed.worker.preload": [IGNORE_INTERRUPTS],  # Ctrl-C is for the client, which ends them
         "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
         # set to anything, it has glibc hand every map of a network back to the system, and ask for it again
