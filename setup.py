@@ -19,6 +19,7 @@ GEO = [  # the first for NumPy 2, or the first with wheels for Python 3.13
     "pyogrio>=0.10",  # reads and writes GeoPackages, without pandas
     "shapely>=2.0.6",  # works on whole arrays of outlines since 2.0
     "pyproj>=3.7",  # coordinates and areas on the earth
+    "affine>=3",  # which rasterio brings; the first that is multiplied with @
 ]
 JAX = ["jax>=0.10"]  # what the tests run on
 TENSORBOARD = ["tensorboard>=2.20"]  # of the age of TensorFlow
@@ -34,9 +35,10 @@ setup(
     packages=[*find_packages(include=["keras_landslide", "keras_landslide.*"]), "keras_landslide.weights"],
     package_dir={"keras_landslide.weights": "weights"},  # the top-level folder travels inside the wheel
     package_data={
-        "keras_landslide": ["py.typed"],
+        "keras_landslide": ["py.typed", "page.css"],
         "keras_landslide.data": ["*.csv"],
-        "keras_landslide.results": ["*.csv", "*.css", "*.md"],
+        "keras_landslide.mapping": ["*.qml"],
+        "keras_landslide.results": ["*.csv", "*.md"],
         "keras_landslide.weights": ["*.md", "*.h5", "*.json"],
     },
     install_requires=[
@@ -64,6 +66,7 @@ setup(
             "pytest>=8",
             "pytest-cov>=5",
             "pytest-xdist>=3.6",
+            "rio-cogeo>=7",  # whether a GeoTIFF is cloud-optimised
             "ruff==0.17.6",
             "setuptools>=64",
             "wheel",

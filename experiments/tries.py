@@ -1,9 +1,9 @@
 """What a good practitioner would try first, each against the preset as it is, on validation alone.
 
-Every try is the `table` preset on PSPNet (MobileNetV2) with one thing changed (`TRIES`). It is trained on the same images
-with the same seeds and scored on the validation part, at native size, by the more probable class. The test part is not
-touched. Writes results/tries.json (cost and scores stand there) and the runs in runs/tries/. What stands in that file
-is not trained again, so that tries are added one by one.
+Every try is the `table` preset on PSPNet (MobileNetV2) with one thing changed (`TRIES`). It is trained on the same
+images with the same seeds and scored on the validation part, at native size, by the more probable class. The test part
+is not touched. Writes results/tries.json (cost and scores stand there) and the runs in runs/tries/. What stands in that
+file is not trained again, so that tries are added one by one.
 
     python experiments/tries.py --data ../shared/bijie --try shorter longer
     python experiments/tries.py --quick --try averaged --out runs/quick --results runs/quick
@@ -31,6 +31,8 @@ TRIES: dict[str, dict] = {
     REFERENCE: {},
     "shorter": {"unfrozen_epochs": 12},
     "longer": {"unfrozen_epochs": 27},
+    "small_batches": {"unfrozen_batch_size": 4},
+    "fast": {"unfrozen_learning_rate": 1e-3},
     "averaged": {"weight_averaging": 0.995},
     "strong": {"augmentation": "strong"},
     "negatives": {"negatives": ALL},

@@ -12,6 +12,7 @@ _PUBLIC = {
     "build_model": "models",
     "load_model": "models",
     "evaluate": "evaluation",
+    "map_scene": "mapping",
     "planned": "training.plan",
     "predict": "prediction.images",
     "train": "training.fit",

@@ -13,11 +13,12 @@ from .data.colour_baseline import ColourBaseline
 from .data.layouts import find_samples
 from .data.pipeline import evaluation_batches
 from .data.splits import Split, split_samples
-from .data.synthetic import write_dataset
+from .data.synthetic import mountain_scene, write_dataset
 from .errors import LandslideError
 from .evaluation import evaluate
 from .files.atomic import write_json
-from .files.checks import check_writable
+from .files.checks import check_writable, free_names
+from .files.images import write_image
 from .models.build import local_backbone_file
 from .models.calibration import calibrate_batch_normalization
 from .models.loading import load_model
@@ -31,6 +32,7 @@ from .training.plan import Plan, planned
 
 SCENES = 160
 CALIBRATION_BATCHES = 8
+SCENE_LANDSLIDES = 4
 FIGURE_SCENES = 5
 # From random weights a few hundred steps must do: high learning rates, and statistics that follow within ten steps.
 SETTINGS = {
@@ -91,6 +93,43 @@ def demo(
         f"Try: keras-landslide predict --weights {run.best_weights} {images} --out predictions"
     )
     return {**scores, "colour_baseline": baseline_iou}
+
+
+def demo_scene(
+    out: Path | str,
+    *,
+    seed: int = 0,
+    overwrite: bool = False,
+    report: Callable[[str], None] = print,
+    size: tuple[int, int] = (1000, 1400),
+    runtime: str | None = None,
+) -> dict:
+    """Paint a georeferenced scene with landslides and map it with the weights that travel with the package.
+
+    Writes `scene.tif`, `truth.png` with the landslides as they were painted, and `map/` (`mapping.scenes.map_scenes`)
+    to the folder `out`. `size` is (height, width). Returns the scores of the map against what was painted. Raises
+    `LandslideError` if `out` holds such files already, unless `overwrite`, or the extra `geo` is not installed.
+    """
+    from .mapping.extra import check_extra
+
+    check_extra()
+    from .mapping.example import mapped_example
+
+    folder = free_names(out, ["scene.tif", "truth.png", "map"], overwrite=overwrite)
+    report(f"Painting a scene of {size[1]} × {size[0]} pixels with landslides, then mapping it: half a minute.")
+    painted = mountain_scene(seed, size, landslides=SCENE_LANDSLIDES)
+    write_image(folder / "truth.png", painted.mask)
+    classes, page = mapped_example(painted.image, folder, overwrite=overwrite, runtime=runtime, report=report)
+    confusion = confusion_matrix((painted.mask > 0).astype(np.uint8), classes)
+    report(
+        f"\nLandslide IoU with what was painted: {100 * landslide_iou(confusion):.0f}. The network has learnt from "
+        f"photographs alone and never saw a painted scene.\n"
+        f"  scene   {folder / 'scene.tif'}\n"
+        f"  map     {page}  (open it in a browser)\n"
+        f"  layers  {page.parent}  (open outlines.gpkg and probability.tif in QGIS)\n"
+        "Try: keras-landslide map YOUR_SCENE.tif"
+    )
+    return {"confusion": confusion.tolist(), "landslide_iou": landslide_iou(confusion)}
 
 
 def _free_demo_folder(out: Path, overwrite: bool) -> Path:

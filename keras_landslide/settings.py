@@ -13,6 +13,7 @@ PAPER_INIT_WEIGHTS = "VOC weights, in a file that it does not name"
 PAPER_SAMPLES_PER_EPOCH = 2500  # Table 2 expands the images to so many; here an epoch shows each once unless told
 MAX_SEED = 2**31 - 2  # TensorFlow's seeds are 32-bit integers; one more than this is used too
 SMALLEST_INPUT = 64  # pixels a side: what is left of less at an output stride of 32 is too small for any decoder
+SCENE_WEIGHTS = "pspnet_mobilenet_v2_scenes"  # at one scale: what `map` uses
 SHIPPED_WEIGHTS = "pspnet_mobilenet_v2"  # those that travel with the package, for whoever names no others
 RUN_REPORT = "report.html"  # in a run folder: the page about it, which a new run there removes
 ALL = "all"

@@ -2,12 +2,14 @@
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import h5py
+import keras
 import numpy as np
 import pytest
 
@@ -17,9 +19,9 @@ from keras_landslide.data.layouts import find_negatives, find_samples
 from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.data.splits import split_samples
 from keras_landslide.models import read_description
-from keras_landslide.models.description import Data
+from keras_landslide.models.description import Data, Description
 from keras_landslide.training import allocator
-from keras_landslide.training.runs import read_history
+from keras_landslide.training.runs import Run, read_history
 
 SCORE_KEYS = ["images", "labels", "split", "subset", "confusion", "miou", "mean_recall", "mean_precision"]
 ADDED_KEYS = {"class_names", "groups", "weights", "image_size", "average_flips", "threshold", "trained_on"}
@@ -53,6 +55,19 @@ def test_a_run_folder_is_complete(tiny_run):
     settings = json.loads((tiny_run / "settings.json").read_text())
     assert settings["settings"]["image_size"] == 64
     assert settings["departures_from_paper"]["output_stride"] == [16, 8]
+    assert settings["machine"]["cores"] == os.cpu_count()
+    assert settings["versions"]["keras"] == keras.__version__
+    assert "commit" in settings
+
+
+def test_a_new_run_leaves_nothing_of_an_earlier_one(tmp_path):
+    old = ["best.weights.h5", "last/last.weights.h5", "scores.json", "history.csv", "curves.png", "report.html"]
+    for name in (*old, "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("of an earlier run")
+    Run(tmp_path, Description("pspnet", "mobilenet")).begin({"settings": {}})
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"settings.json", "notes.txt"}
 
 
 def test_validation_scores_are_those_of_the_best_weights_on_the_validation_images(tiny_run, best, scenes, tmp_path):

@@ -48,9 +48,10 @@ def test_the_wheel_has_every_module_the_splits_and_the_weights(wheel, tmp_path):
     assert {
         "keras_landslide/data/bijie_splits.csv",
         "keras_landslide/data/bijie_negatives.csv",
+        "keras_landslide/mapping/outlines.qml",
         "keras_landslide/py.typed",
         "keras_landslide/results/catalogue.csv",
-        "keras_landslide/results/page.css",
+        "keras_landslide/page.css",
         "keras_landslide/weights/README.md",
     } <= inside
     code = "from keras_landslide.models.loading import shipped_weights; print(shipped_weights('shipped').read_bytes())"

@@ -1,7 +1,9 @@
 """What stands under `examples` in each command's `--help`."""
 
 EXAMPLES = {
-    "demo": "  keras-landslide demo\n  keras-landslide demo --out elsewhere --overwrite",
+    "demo": (
+        "  keras-landslide demo\n  keras-landslide demo --scene\n  keras-landslide demo --out elsewhere --overwrite"
+    ),
     "train": (
         "  keras-landslide train --experiment pspnet_mobilenet_v2 --preset cpu --data bijie --split paper510 "
         "--out runs/psp\n"
@@ -27,7 +29,8 @@ EXAMPLES = {
     ),
     "export": (
         "  keras-landslide export --weights runs/psp/best.weights.h5 --format onnx --out exported\n"
-        "  keras-landslide export --weights runs/psp/best.weights.h5 --format litert --image-size 473 --out phone"
+        "  keras-landslide export --weights runs/psp/best.weights.h5 --format litert --image-size 473 --out phone\n"
+        "  keras-landslide export --weights runs/psp/best.weights.h5 --format deepness --out qgis"
     ),
     "augment": (
         "  keras-landslide augment --data bijie --split paper510 --count 2500 --out bijie2500\n"
@@ -51,5 +54,10 @@ EXAMPLES = {
         "  keras-landslide predict photo.png\n"
         "  keras-landslide predict --weights runs/psp/best.weights.h5 photo.png folder/\n"
         "  keras-landslide predict --weights runs/psp/best.weights.h5 folder/ --out mine --resume"
+    ),
+    "map": (
+        "  keras-landslide map scene.tif\n"
+        "  keras-landslide map before.tif after.tif --gsd 0.8 --out maps\n"
+        "  keras-landslide map scene.tif --aoi district.gpkg --average-flips --uncertainty --resume"
     ),
 }

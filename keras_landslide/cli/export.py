@@ -22,3 +22,5 @@ def export(options) -> None:
         )
     say(f"Agrees with Keras to {made.difference:.0e} in its own runtime.")
     say(f"Model: {made.model}\nHow to use it: {made.card}")
+    for note in made.notes:
+        say(note)

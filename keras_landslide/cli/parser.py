@@ -19,6 +19,7 @@ from ..settings import (
     MAX_SEED,
     OVERLAP,
     PRESET_MEANINGS,
+    SCENE_WEIGHTS,
     SHIPPED_WEIGHTS,
     SPLITS,
     STATES,
@@ -33,6 +34,7 @@ FORMAT_MEANINGS = {
     "onnx": "for ONNX Runtime and many others, for images of any size",
     "openvino": "for Intel and AMD processors, one size",
     "litert": "for phones and small boards, one size",
+    "deepness": "ONNX for the QGIS plugin Deepness, tiles of one size",
 }
 
 
@@ -75,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(parsers)
     _add_report(parsers)
     _add_predict(parsers)
+    _add_map(parsers)
     _add_compare(parsers)
     _add_prepare(parsers)
     _add_export(parsers)
@@ -103,7 +106,12 @@ def _add(parsers, name: str, text: str, more: str = "") -> argparse.ArgumentPars
 
 def _add_demo(parsers) -> None:
     parser = _add(parsers, "demo", "the main job on built-in synthetic scenes, three to six minutes on two cores")
-    parser.add_argument("--out", default="keras-landslide-demo", metavar="FOLDER", help="default: %(default)s")
+    parser.add_argument(
+        "--out", metavar="FOLDER", help="default: keras-landslide-demo, with --scene keras-landslide-scene"
+    )
+    parser.add_argument(
+        "--scene", action="store_true", help="train nothing: paint a georeferenced scene and map it, half a minute"
+    )
     parser.add_argument("--seed", type=_seed, default=0, help="of the scenes and the training; default: %(default)s")
     parser.add_argument("--overwrite", action="store_true", help="replace the results of an earlier demo")
 
@@ -248,6 +256,17 @@ def _add_weights(parser, default: str | None = None) -> None:
     )
 
 
+def _length(text: str) -> float:
+    """Metres, above 0."""
+    try:
+        metres = float(text)
+    except ValueError:
+        metres = 0.0
+    if not 0 < metres < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is no length; give metres above 0")
+    return metres
+
+
 def _add_decision(parser) -> None:
     parser.add_argument(
         "--average-flips", action="store_true", help="average over mirror images: better, four times slower"
@@ -303,6 +322,74 @@ def _add_predict(parsers) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with predictions there that were stopped")
 
 
+def _add_map(parsers) -> None:
+    parser = _add(parsers, "map", "mark landslides in georeferenced scenes of any size: rasters, outlines, a page")
+    parser.add_argument("scenes", nargs="+", metavar="SCENE", help="GeoTIFFs, or anything else that GDAL opens")
+    parser.add_argument(
+        "--out", default="map", metavar="FOLDER", help="a folder a scene goes there; default: %(default)s"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace earlier maps there")
+    parser.add_argument("--resume", action="store_true", help="go on with maps there that were stopped")
+    network = parser.add_argument_group("network")
+    network.add_argument(
+        "--weights", default=SCENE_WEIGHTS, metavar="FILE",
+        help="a .weights.h5 that train wrote, or the name of a shipped one; default: %(default)s",
+    )  # fmt: skip
+    network.add_argument(
+        "--ensemble", nargs="+", default=[], metavar="FILE", help="more weights, whose opinions are averaged with those"
+    )
+    _add_decision(network)
+    network.add_argument(
+        "--uncertainty",
+        action="store_true",
+        help="also a raster of how far the opinions of mirror images or of an ensemble lie apart",
+    )
+    network.add_argument(
+        "--runtime", metavar="NAME", help="openvino, onnx or keras; default: the first of these that is installed"
+    )
+    scale = parser.add_argument_group("scale")
+    scale.add_argument(
+        "--gsd", type=_length, metavar="METRES", help="a pixel as the network sees it; default: what the weights say"
+    )
+    scale.add_argument("--scene-gsd", type=_length, metavar="METRES", help="a pixel of scenes that do not say it")
+    scale.add_argument(
+        "--grid",
+        default="scene",
+        metavar="NAME",
+        help="results on the pixels of the scene or of the model: scene or model; default: %(default)s",
+    )
+    values = parser.add_argument_group("values of the scene")
+    values.add_argument(
+        "--bands",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="red, green and blue, from 1; one for grey; default: what the scene calls so",
+    )
+    values.add_argument(
+        "--stretch", type=float, nargs=2, metavar=("LOW", "HIGH"),
+        help="percentiles of a band that become black and white; default: 2 98, and 8-bit bands as they are",
+    )  # fmt: skip
+    values.add_argument(
+        "--black-is-nodata", action="store_true", help="pixels that are 0 in all three bands are no data"
+    )
+    values.add_argument("--aoi", metavar="FILE", help="a GeoPackage of polygons: only there")
+    outlines = parser.add_argument_group("outlines")
+    outlines.add_argument(
+        "--min-area",
+        type=float,
+        default=100.0,
+        metavar="M2",
+        help="of an outline, in square metres (square pixels where a scene lies nowhere); default: %(default)g",
+    )
+    outlines.add_argument(
+        "--simplify",
+        type=float,
+        metavar="METRES",
+        help="how far an outline may leave the pixels' own; default: one pixel that the network sees",
+    )
+
+
 def _add_compare(parsers) -> None:
     states = "\n".join(f"  {state:10} {meaning}" for state, meaning in STATES.items())
     more = (
@@ -333,7 +420,7 @@ def _add_compare(parsers) -> None:
 
 
 def _add_export(parsers) -> None:
-    parser = _add(parsers, "export", "write trained weights as SavedModel, ONNX, OpenVINO or LiteRT")
+    parser = _add(parsers, "export", "write trained weights as SavedModel, ONNX, OpenVINO or LiteRT, or for QGIS")
     _add_weights(parser)
     parser.add_argument("--format", required=True, metavar="NAME", help=_listed("of the file", FORMAT_MEANINGS, None))
     parser.add_argument("--out", required=True, metavar="FOLDER", help="where the model and its card go")

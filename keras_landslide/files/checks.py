@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import LandslideError
-from .atomic import finish_moving
+from .atomic import finish_moving, read_json
 from .images import IMAGE_SUFFIXES
 
 
@@ -41,6 +41,40 @@ def _folder(path: Path | str) -> Path:
     finish_moving(path)
     check_writable(path)
     return path
+
+
+def continued(
+    folder: Path | str, mark: str, made_of: dict, *, made_by: str, overwrite: bool = False, resume: bool = False
+) -> bool:
+    """Whether `folder` has results that are `made_of` this and are gone on with; nothing is written.
+
+    `mark` is the JSON file in it that says what they are made of, and `made_by` the command that writes it. Raises
+    `LandslideError` where the folder may not be used for them.
+    """
+    folder = Path(folder)
+    used = folder.is_dir() and any(folder.iterdir())
+    if used and not (overwrite or resume):
+        raise LandslideError(
+            f"{folder}: exists and is not empty; add --overwrite, --resume to go on with it, or choose another --out."
+        )
+    if used and not (folder / mark).is_file():
+        raise LandslideError(f"{folder}: was not made by {made_by} (no {mark}); choose another --out.")
+    free_folder(folder, overwrite=overwrite or resume)
+    if not (used and resume):
+        return False
+    held = read_json(folder / mark)
+    other = [name.replace("_", " ") for name in made_of if _told(held, name) != _told(made_of, name)]
+    if other:
+        raise LandslideError(
+            f"{folder}: holds results of other {', '.join(other)}; choose another --out, or --overwrite."
+        )
+    return True
+
+
+def _told(made_of: dict, name: str) -> object:
+    """A part of such a file as it is compared: of weights what is in the file, wherever it lies now."""
+    value = made_of.get(name)
+    return value.get("sha256") if name == "weights" and isinstance(value, dict) else value
 
 
 def check_copy(source: Path | str, out: Path | str, made_by: str, *, overwrite: bool = False) -> None:

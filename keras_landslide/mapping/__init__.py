@@ -2,3 +2,48 @@
 
 It needs the extra `geo`. It may import `evaluation`, `prediction` and the rooms before them.
 """
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .extra import check_extra
+
+if TYPE_CHECKING:
+    from .results import Mapped
+
+
+def map_scene(
+    scene: Path | str,
+    out: Path | str = "map",
+    *,
+    weights: Path | str | None = None,
+    ensemble: Sequence[Path | str] = (),
+    overwrite: bool = False,
+    resume: bool = False,
+    **options,
+) -> "Mapped":
+    """Landslides of a satellite or aerial scene on a map: outlines, rasters and a page in a folder of `out`.
+
+    `scene` is a raster that GDAL opens; `weights` a file that `train` wrote or the name of one that travels with the
+    package, by default the one for scenes, and `ensemble` more of them, whose opinions are averaged. `options` are the
+    fields of `plan.Options`: `gsd`, the metres a pixel that the network sees, `threshold`, `area` and others. What is
+    written, and what `overwrite` and `resume` do, says `scenes.map_scenes`. Raises `LandslideError` where the extra
+    `geo` is not installed, or scene, weights or folder are not fit for it.
+
+    Example:
+        >>> from keras_landslide import map_scene
+        >>> mapped = map_scene("scene.tif", "maps", average_flips=True)  # doctest: +SKIP
+        >>> mapped.landslides, mapped.area, mapped.unit  # doctest: +SKIP
+        (12, 48210.5, 'm²')
+    """
+    check_extra()
+    from ..models.loading import weights_file
+    from ..models.saving import read_weights
+    from ..settings import SCENE_WEIGHTS
+    from .plan import Options
+    from .scenes import map_scenes
+
+    read = [read_weights(weights_file(path)) for path in (weights or SCENE_WEIGHTS, *ensemble)]
+    (mapped,) = map_scenes([scene], out, read, Options(**options), overwrite=overwrite, resume=resume)
+    return mapped

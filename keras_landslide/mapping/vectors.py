@@ -13,6 +13,7 @@ import numpy as np
 import pyogrio
 import pyogrio.raw
 import shapely
+from affine import Affine
 from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import ProjError
 
@@ -156,7 +157,7 @@ def transformed(geometries: Sequence | np.ndarray, from_crs: str, to_crs: str) -
 
     Raises `LandslideError` where one of them has no place in `to_crs`, or would be torn at the 180th meridian.
     """
-    moved = _moved(geometries, from_crs, to_crs)
+    moved = reprojected(geometries, from_crs, to_crs)
     west, _, east, _ = shapely.bounds(shapely.get_parts(moved)).T
     if CRS(to_crs).is_geographic and (east - west > 180).any():
         raise LandslideError(
@@ -166,7 +167,7 @@ def transformed(geometries: Sequence | np.ndarray, from_crs: str, to_crs: str) -
     return made_valid(moved)
 
 
-def _moved(geometries: Sequence | np.ndarray, from_crs: str, to_crs: str) -> np.ndarray:
+def reprojected(geometries: Sequence | np.ndarray, from_crs: str, to_crs: str) -> np.ndarray:
     """(N,) geometries whose corners are in another CRS; x is always east, y north."""
     try:
         transformer = Transformer.from_crs(from_crs, to_crs, always_xy=True)
@@ -178,6 +179,13 @@ def _moved(geometries: Sequence | np.ndarray, from_crs: str, to_crs: str) -> np.
         return shapely.transform(_array(geometries), move)
     except ProjError as error:
         raise LandslideError(f"Outlines cannot be brought from {from_crs} to {to_crs} ({_one_line(error)}).") from error
+
+
+def placed(geometries: Sequence | np.ndarray, transform: Affine) -> np.ndarray:
+    """(N,) geometries in pixels (x, y) brought where the transform of a raster puts them, or back by its inverse."""
+    matrix = np.array([[transform.a, transform.b], [transform.d, transform.e]])
+    shift = np.array([transform.c, transform.f])
+    return shapely.transform(_array(geometries), lambda points: points @ matrix.T + shift)
 
 
 def geodesic_area(geometries: Sequence | np.ndarray, crs: str | None) -> np.ndarray:
@@ -195,7 +203,7 @@ def geodesic_area(geometries: Sequence | np.ndarray, crs: str | None) -> np.ndar
     geometries = _array(geometries)
     if crs is None:
         return shapely.area(geometries)
-    parts, of_geometry = shapely.get_parts(_moved(geometries, crs, LONGITUDE_LATITUDE), return_index=True)
+    parts, of_geometry = shapely.get_parts(reprojected(geometries, crs, LONGITUDE_LATITUDE), return_index=True)
     rings, of_part = shapely.get_rings(parts, return_index=True)
     # the first ring of a polygon is its outside, the others are holes; which way round they run does not count
     signs = np.where(np.diff(of_part, prepend=-1) != 0, 1, -1)
@@ -211,7 +219,7 @@ def points_inside(geometries: Sequence | np.ndarray, crs: str | None) -> np.ndar
     True
     """
     points = shapely.point_on_surface(_array(geometries))
-    points = points if crs is None else _moved(points, crs, LONGITUDE_LATITUDE)
+    points = points if crs is None else reprojected(points, crs, LONGITUDE_LATITUDE)
     return np.column_stack([shapely.get_x(points), shapely.get_y(points)])
 
 

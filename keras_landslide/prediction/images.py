@@ -11,8 +11,8 @@ import numpy as np
 from ..console import Track, untracked
 from ..data.voc import IMAGES, voc_root
 from ..errors import LandslideError
-from ..files.atomic import csv_text, read_json, write_json, write_text
-from ..files.checks import free_folder
+from ..files.atomic import csv_text, write_json, write_text
+from ..files.checks import continued
 from ..files.images import IMAGE_SUFFIXES, images_in, read_grey, read_image, write_image
 from ..pictures import overlay
 from .predictor import Predictor, warn_of_shrinking
@@ -102,7 +102,7 @@ def predict(
     """
     images, folder = find_images(paths), Path(out)
     made_of = _made_of(predictor, images, weights)
-    goes_on = _goes_on(folder, made_of, overwrite=overwrite, resume=resume)
+    goes_on = continued(folder, MADE_OF, made_of, made_by="predict", overwrite=overwrite, resume=resume)
     warn_of_shrinking(predictor, check_readable(images))
     if not goes_on:
         _begin(folder, made_of)
@@ -120,42 +120,12 @@ def _made_of(predictor: Predictor, images: Sequence[Path], weights: dict | None)
     return {"weights": weights, **predictor.to_json(), "images": listed}
 
 
-def _goes_on(folder: Path, made_of: dict, *, overwrite: bool, resume: bool) -> bool:
-    """Whether `folder` has predictions that are `made_of` this and are gone on with; nothing is written.
-
-    Raises `LandslideError` where it may not be used for them.
-    """
-    used = folder.is_dir() and any(folder.iterdir())
-    if used and not (overwrite or resume):
-        raise LandslideError(
-            f"{folder}: exists and is not empty; add --overwrite, --resume to go on with it, or choose another --out."
-        )
-    if used and not (folder / MADE_OF).is_file():
-        raise LandslideError(f"{folder}: was not made by predict (no {MADE_OF}); choose another --out.")
-    free_folder(folder, overwrite=overwrite or resume)
-    if not (used and resume):
-        return False
-    held = read_json(folder / MADE_OF)
-    other = [name.replace("_", " ") for name in made_of if _told(held, name) != _told(made_of, name)]
-    if other:
-        raise LandslideError(
-            f"{folder}: holds predictions of other {', '.join(other)}; choose another --out, or --overwrite."
-        )
-    return True
-
-
 def _begin(folder: Path, made_of: dict) -> None:
     """Mark `folder` as one of predictions that are `made_of` this; those of an earlier run go."""
     (folder / "predictions.csv").unlink(missing_ok=True)
     for inside in ("masks", "overlays"):
         shutil.rmtree(folder / inside, ignore_errors=True)
     write_json(folder / MADE_OF, made_of)
-
-
-def _told(made_of: dict, name: str) -> object:
-    """A part of `predict.json` as it is compared: of weights what is in the file, wherever it lies now."""
-    value = made_of.get(name)
-    return value.get("sha256") if name == "weights" and value else value
 
 
 def _found(path: Path, folder: Path, name: str) -> Prediction | None:

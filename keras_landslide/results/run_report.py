@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..markup import Content, Element, element, facts, folded, page, picture, section, table
 from ..paper import ROWS
 from ..pictures import curves_figure, svg_text
 from ..settings import GROUPS, LABELS, SPLITS, Settings
-from .markup import Content, Element, element, facts, folded, page, picture, section, table
 from .run_record import RunRecord
 from .run_scores import Predicted, interval_of, paper_section, percent, picture_sections, validation_section
 

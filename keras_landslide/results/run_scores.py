@@ -8,10 +8,10 @@ import numpy as np
 from ..data.classes import MOST_PROBABLE
 from ..data.letterbox import Letterbox
 from ..files.images import jpeg
+from ..markup import Content, Element, element, folded, picture, section, table
 from ..paper import CITATION, TEST_IMAGES, Row
 from ..pictures import ERRORS, LABEL, errors_drawn
 from ..scores import class_scores, confusion_matrix, interval, mean_scores
-from .markup import Content, Element, element, folded, picture, section, table
 from .run_record import Scores
 
 PICTURES = 6  # of the worst images, and of the best

@@ -1,4 +1,4 @@
-"""Models in other runtimes: OpenVINO, ONNX, LiteRT; exported, compared, kept.
+"""Models in other runtimes: OpenVINO, ONNX, LiteRT, and in the QGIS plugin Deepness; exported, compared, kept.
 
 It may import `models` and the rooms before it.
 """

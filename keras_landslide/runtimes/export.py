@@ -1,4 +1,4 @@
-"""Trained models for other runtimes: SavedModel, ONNX, OpenVINO and LiteRT, each compared with Keras first."""
+"""Trained models for other runtimes: SavedModel, ONNX, OpenVINO, LiteRT, Deepness, each compared with Keras first."""
 
 import importlib.util
 import tempfile
@@ -17,6 +17,7 @@ from ..models.description import Description
 from ..models.loading import rebuilt
 from ..models.saving import StoredWeights
 from ..settings import SMALLEST_INPUT
+from . import deepness
 
 AGREEMENT = 1e-3  # the largest difference of a probability that is still the same model
 INSTALL = 'pip install "keras-landslide[export]"'
@@ -29,7 +30,9 @@ class Format:
     """A runtime's file: what Keras calls it, the file's ending, the packages that write and run it.
 
     `any_size` marks formats in which the number and size of images stay open; the others take one square image.
-    `load` makes a function from images `(N, H, W, 3)` float32 to probabilities of an exported file.
+    `load` makes a function from images `(N, H, W, 3)` float32 RGB 0–255 to probabilities `(N, H, W, classes)` of an
+    exported file, whatever the file itself takes. `tiles` marks files for Deepness: those take 0–1, and have channels
+    first.
     """
 
     keras_name: str
@@ -37,15 +40,26 @@ class Format:
     packages: tuple[str, ...]
     any_size: bool
     load: Callable[[Path], Runner]
+    tiles: bool = False
+
+    def shape(self, size: int) -> tuple[int | None, ...]:
+        """That of the file's input; `None` is any number."""
+        if self.any_size:
+            return (None, None, None, 3)
+        return (1, 3, size, size) if self.tiles else (1, size, size, 3)
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and the largest difference of a probability from Keras' on the images of the check."""
+    """What was written, and the largest difference of a probability from Keras' on the images of the check.
+
+    `notes` are sentences for whoever uses the file.
+    """
 
     model: Path
     card: Path
     difference: float
+    notes: tuple[str, ...] = ()
 
 
 def _run_saved_model(path: Path) -> Runner:
@@ -86,12 +100,18 @@ def _run_litert(path: Path) -> Runner:
     return run
 
 
+def _run_deepness(path: Path) -> Runner:
+    run = _run_onnx(path)
+    return lambda images: np.moveaxis(run(deepness.tiles_of(images)), 1, -1)
+
+
 # Of an open size OpenVINO's converter adds outputs of its own, and LiteRT's cannot express dilated convolutions.
 FORMATS = {
     "savedmodel": Format("tf_saved_model", "_saved_model", ("tensorflow",), True, _run_saved_model),
     "onnx": Format("onnx", ".onnx", ("onnx", "tf2onnx", "onnxruntime"), True, _run_onnx),
     "openvino": Format("openvino", ".xml", ("openvino",), False, _run_openvino),
     "litert": Format("litert", ".tflite", ("ai_edge_litert",), False, _run_litert),
+    "deepness": Format("onnx", "_deepness.onnx", ("onnx", "tf2onnx", "onnxruntime"), False, _run_deepness, tiles=True),
 }
 
 
@@ -108,14 +128,15 @@ def export_model(
     """Write the model of `weights` (`read_weights`) for another runtime into the folder `out`, with a card beside it.
 
     The model takes RGB 0–255 as float32, `(1, S, S, 3)` or, as SavedModel and ONNX, `(N, H, W, 3)` of any size, and
-    answers with float32 probabilities `(N, H, W, classes)`. S is `image_size`, by default what the weights say.
+    answers with float32 probabilities `(N, H, W, classes)`. S is `image_size`, by default what the weights say. For
+    Deepness it takes RGB 0–1, `(1, 3, S, S)`, answers with `(1, classes, S, S)`, and says in the file what it is.
     The written file is loaded in its own runtime and compared with Keras on `images`, `(S, S, 3)` each, and where any
     size is possible on the upper two thirds of the first.
 
     Raises `LandslideError`, before anything is written, for an unknown format, a package that is not installed, or a
     folder in use, and `FloatingPointError`, with nothing kept, if the file disagrees with Keras by more than 0.001.
     """
-    chosen = _usable(format_name)
+    chosen = usable(format_name)
     description = weights.description
     file = f"{description.name}{chosen.suffix}"
     folder = free_names(out, [file, f"{file}.json"], overwrite=overwrite)
@@ -123,10 +144,11 @@ def export_model(
     report("Converting, then comparing with Keras: up to two minutes.")
     sides = (None, None) if chosen.any_size else (size, size)
     model = rebuilt(weights, input_shape=(*sides, 3))
-    shape = (None if chosen.any_size else 1, *sides, 3)
     with folder_written_beside(folder) as beside:
         path = beside / file
-        _convert(model, path, chosen.keras_name, shape)
+        _convert(deepness.for_tiles(model) if chosen.tiles else model, path, chosen.keras_name, chosen.shape(size))
+        if chosen.tiles:
+            deepness.write_metadata(path, deepness.metadata(description, size))
         if chosen.any_size:
             images = [*images, images[0][: max(SMALLEST_INPUT, size * 2 // 3)]]
         difference = _difference(model, chosen.load(path), images)
@@ -135,11 +157,12 @@ def export_model(
                 f"The {format_name} model differs from Keras by {difference:.1g}, more than {AGREEMENT}: nothing kept."
             )
         card = beside / f"{file}.json"
-        write_json(card, _card(description, format_name, path.name, shape, size, difference))
-    return Exported(folder / path.name, folder / card.name, difference)
+        write_json(card, _card(description, format_name, path.name, size, difference))
+    notes = deepness.notes(description) if chosen.tiles else ()
+    return Exported(folder / path.name, folder / card.name, difference, notes)
 
 
-def _usable(name: str) -> Format:
+def usable(name: str) -> Format:
     """The format called `name`, if its packages are installed."""
     if name not in FORMATS:
         raise unknown_name("format", name, FORMATS)
@@ -174,15 +197,18 @@ def _difference(model: keras.Model, run: Runner, images: Sequence[np.ndarray]) -
     return max(float(np.abs(run(batch) - model.predict_on_batch(batch)).max()) for batch in batches)
 
 
-def _card(description: Description, format_name: str, file: str, shape: tuple, size: int, difference: float) -> dict:
+def _card(description: Description, format_name: str, file: str, size: int, difference: float) -> dict:
     """What a program needs to know to use the file."""
+    chosen = FORMATS[format_name]
+    values = "RGB, 0 to 1, channels first" if chosen.tiles else "RGB, 0 to 255"
+    layout = ", channels first" if chosen.tiles else ""
     return {
         "model": description.name,
         "format": format_name,
         "file": file,
-        "input": {"name": "image", "dtype": "float32", "shape": list(shape), "values": "RGB, 0 to 255"},
+        "input": {"name": "image", "dtype": "float32", "shape": list(chosen.shape(size)), "values": values},
         "image_size": size,
-        "output": "probabilities of the classes, float32, one for each input pixel",
+        "output": f"probabilities of the classes, float32, one for each input pixel{layout}",
         "classes": description.classes,
         "class_names": list(description.class_names),
         "difference_from_keras": difference,

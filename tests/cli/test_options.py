@@ -150,6 +150,17 @@ def test_a_threshold_that_is_no_probability_is_refused(threshold, fails):
     assert f"{threshold} is not possible; give a number" in fails("predict", "photo.png", f"--threshold={threshold}")
 
 
+def test_a_threshold_is_for_two_classes(fails, tmp_path):
+    path = tmp_path / "three.weights.h5"
+    kind = {"architecture": "pspnet", "backbone": "mobilenet", "output_stride": 16}
+    model = build_model(**kind, classes=3, input_shape=(64, 64, 3), backbone_weights=None)
+    save_weights(model, path, Description(**kind, class_names=("a", "b", "c"), prediction_size=64))
+    Image.new("RGB", (64, 64)).save(tmp_path / "photo.png")
+    said = fails("predict", "--weights", path, tmp_path / "photo.png", "--threshold", "0.6", "--out", tmp_path / "out")
+    assert "--threshold is for two classes" in said and "has 3; leave it out" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_weights_on_terms_say_so_last(random_weights, two_colours, answers, tmp_path, capsys):
     answers(bright)
     weights = tmp_path / "told.weights.h5"

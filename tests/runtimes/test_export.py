@@ -9,7 +9,9 @@ import pytest
 from keras_landslide.cli import main
 from keras_landslide.models import Description, build_model, load_model, save_weights
 from keras_landslide.models.calibration import calibrate_batch_normalization
-from keras_landslide.runtimes import export
+from keras_landslide.models.description import Scale
+from keras_landslide.prediction.predictor import Predictor
+from keras_landslide.runtimes import deepness, export
 
 SIDE = 128
 AGREE = 1e-3
@@ -18,14 +20,14 @@ ROWS = ["unet_vgg16", "deeplabv3plus_mobilenet_v2", "pspnet_mobilenet_v2"]
 
 @pytest.fixture
 def written(images, tmp_path):
-    """A function from a row to a model whose answers vary, and its weights file."""
+    """A function from a row to a model whose answers vary, and its weights file, which also says what else is given."""
 
-    def write(row: str, side: int = SIDE) -> tuple[keras.Model, str]:
+    def write(row: str, side: int = SIDE, **said) -> tuple[keras.Model, str]:
         architecture, backbone = row.split("_", 1)
         keras.utils.set_random_seed(0)
         model = build_model(architecture, backbone, input_shape=(None, None, 3), backbone_weights=None)
         calibrate_batch_normalization(model, [images(side, side, count=4)])
-        save_weights(model, tmp_path / row, Description(architecture, backbone, prediction_size=side))
+        save_weights(model, tmp_path / row, Description(architecture, backbone, prediction_size=side, **said))
         return model, str(tmp_path / f"{row}.weights.h5")
 
     return write
@@ -60,7 +62,21 @@ def in_litert(folder, row, image):
     return answer
 
 
-RUNTIMES = {"savedmodel": in_savedmodel, "onnx": in_onnx, "openvino": in_openvino, "litert": in_litert}
+def in_deepness(folder, row, image):
+    import onnxruntime
+
+    tiles = np.transpose(image / np.float32(255), (0, 3, 1, 2))
+    (answer,) = onnxruntime.InferenceSession(folder / f"{row}_deepness.onnx").run(None, {"image": tiles})
+    return np.transpose(answer, (0, 2, 3, 1))
+
+
+RUNTIMES = {
+    "savedmodel": in_savedmodel,
+    "onnx": in_onnx,
+    "openvino": in_openvino,
+    "litert": in_litert,
+    "deepness": in_deepness,
+}
 
 
 def test_every_format_is_tested():
@@ -122,7 +138,7 @@ def test_a_file_that_disagrees_is_not_kept_and_one_format_replaces_itself_alone(
 def test_mistakes_are_said_before_anything_is_written(written, tmp_path, fails, monkeypatch):
     _, weights = written("pspnet_mobilenet", 64)
     out = tmp_path / "out"
-    assert "did you mean 'onnx'? Choose from: savedmodel, onnx, openvino, litert" in fails(
+    assert "did you mean 'onnx'? Choose from: savedmodel, onnx, openvino, litert, deepness" in fails(
         "export", "--weights", weights, "--format", "onxx", "--out", out
     )
     monkeypatch.setattr(export.importlib.util, "find_spec", lambda name: None if name == "tf2onnx" else True)
@@ -130,3 +146,100 @@ def test_mistakes_are_said_before_anything_is_written(written, tmp_path, fails, 
         "export", "--weights", weights, "--format", "onnx", "--out", out
     )
     assert not out.exists()
+
+
+def read_by_the_plugin(path) -> dict:
+    """What Deepness finds in a file: every value is JSON."""
+    import onnxruntime
+
+    found = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
+    return {name: json.loads(value) for name, value in found.items()}
+
+
+def marked_by_the_plugin(answers: np.ndarray, threshold: float) -> np.ndarray:
+    """The class of each pixel, `(S, S)`, as Deepness takes it from `(1, classes, S, S)`."""
+    return np.where(answers < threshold, 0, answers).argmax(axis=1)[0]
+
+
+@pytest.mark.slow
+def test_deepness_marks_in_a_tile_what_predict_marks(written, images, difference, tmp_path, capsys):
+    import onnx
+    import onnxruntime
+
+    row, threshold = "pspnet_mobilenet_v2", 0.65
+    _, weights = written(row, threshold=threshold, scale=Scale(0.77, 0.77))
+    assert main(["export", "--weights", weights, "--format", "deepness", "--out", str(tmp_path / "out")]) == 0
+    assert "resolution" not in capsys.readouterr().out
+    path = tmp_path / "out" / f"{row}_deepness.onnx"
+    assert read_by_the_plugin(path) == {
+        "model_type": "Segmentor",
+        "class_names": {"0": "background", "1": "landslide"},
+        "resolution": 77.0,
+        "tiles_size": SIDE,
+        "tile_size": SIDE,
+        "tiles_overlap": 50,
+        "seg_thresh": threshold,
+        "seg_small_segment": 0,
+    }
+
+    file = onnx.load(path)
+    assert file.ir_version <= 8  # the plugin installs ONNX Runtime 1.12.1 or later, which reads these
+    assert all(part.version <= (17 if part.domain == "" else 3) for part in file.opset_import)
+
+    session = onnxruntime.InferenceSession(path)
+    (given,), (answered,) = session.get_inputs(), session.get_outputs()
+    assert given.shape == [1, 3, SIDE, SIDE] and answered.shape == [1, 2, SIDE, SIDE]
+    assert given.type == answered.type == "tensor(float)"
+
+    image = images(SIDE, SIDE, seed=3)[0].astype(np.uint8)
+    predictor = Predictor.of(load_model(weights))
+    wanted = np.transpose(predictor(image), (2, 0, 1))[np.newaxis]
+    assert ((wanted[:, 1] > 0.5) & (wanted[:, 1] < threshold)).any(), "the threshold would decide nothing"
+
+    def seen(tile: np.ndarray) -> np.ndarray:
+        return session.run(None, {given.name: np.float32(tile)})[0]
+
+    tile = np.transpose(image, (2, 0, 1))[np.newaxis] / 255
+    found = seen(tile)
+    assert difference(found, wanted) < AGREE
+    sure = np.abs(wanted[0, 1] - threshold) > AGREE
+    assert (marked_by_the_plugin(found, threshold) == predictor.classes(image))[sure].all()
+    assert (marked_by_the_plugin(found, 0.5) != predictor.classes(image))[sure].any()
+    for wrong in (tile * 255, tile[:, ::-1], np.swapaxes(tile, 2, 3)):  # not scaled, blue first, columns first
+        assert difference(seen(wrong), wanted) > 10 * AGREE
+
+
+def test_deepness_says_what_it_cannot_know(written, tmp_path, monkeypatch, capsys):
+    """Without a scale, and with a threshold that the plugin cannot keep; a stub stands for the converted file."""
+    from onnx import TensorProto, helper, save
+
+    def convert(model, path, keras_name, shape):
+        assert model.input_shape[1:] == shape[1:] == (3, 64, 64) and model.output_shape[1:] == (2, 64, 64)
+        ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("image", "answer")]
+        node = helper.make_node("Identity", ["image"], ["answer"])
+        save(helper.make_model(helper.make_graph([node], "stub", ends[:1], ends[1:]), ir_version=8), path)
+
+    _, weights = written("pspnet_mobilenet", 64, threshold=0.3)
+    monkeypatch.setattr(export, "_convert", convert)
+    same = export.Format("onnx", "_deepness.onnx", (), False, lambda path: load_model(weights).predict_on_batch, True)
+    monkeypatch.setitem(export.FORMATS, "deepness", same)
+    assert main(["export", "--weights", weights, "--format", "deepness", "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-2].startswith("The weights do not say how many metres a pixel has: set the resolution in the plugin")
+    assert said[-1].startswith("The plugin never marks landslide where background is more probable")
+    found = read_by_the_plugin(tmp_path / "out" / "pspnet_mobilenet_deepness.onnx")
+    assert found["seg_thresh"] == 0.3 and "resolution" not in found
+    card = json.loads((tmp_path / "out" / "pspnet_mobilenet_deepness.onnx.json").read_text())
+    assert card["input"]["shape"] == [1, 3, 64, 64] and card["input"]["values"] == "RGB, 0 to 1, channels first"
+
+
+def test_deepness_takes_the_most_probable_of_several_classes():
+    """However improbable it is: a threshold would have the plugin mark the first where none reaches it."""
+    several = Description("unet", "vgg16", class_names=("background", "slide", "flow"), scale=Scale(1 / 3, 0.5))
+    said = deepness.metadata(several, 96)
+    assert said["class_names"] == {"0": "background", "1": "slide", "2": "flow"}
+    assert said["resolution"] == 33.33 and said["tiles_size"] == said["tile_size"] == 96
+    probabilities = np.array([0.3, 0.25, 0.45]).reshape(1, 3, 1, 1)
+    assert marked_by_the_plugin(probabilities, said["seg_thresh"]).item() == 2
+    assert marked_by_the_plugin(probabilities, several.threshold).item() == 0
+    assert deepness.notes(several) == ()

@@ -1,0 +1,151 @@
+"""A scene made of Bijie's test images, mapped as a whole, beside the same images predicted one by one.
+
+The images of the test part of `bijie770` and the test images without landslide are laid side by side on a georeferenced
+sheet of 4,600 × 4,600 pixels of 0.8 m; what is left over has no data. `map` and the prediction of each image alone use
+the same weights, scale and threshold. Writes results/scene_of_bijie.json (cost and scores stand there) and the scene
+with its map to runs/scene_of_bijie/.
+
+    python experiments/scene_of_bijie.py --data ../shared/bijie
+    python experiments/scene_of_bijie.py --quick --out runs/quick --results runs/quick
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from keras_landslide.console import bar, load_tensorflow
+from keras_landslide.data.dataset import load_split
+from keras_landslide.errors import LandslideError, exit_code
+from keras_landslide.results.maps import FOUND
+from keras_landslide.results.maps import landslide_iou as iou_of_one
+from keras_landslide.results.paired import Pair
+from keras_landslide.results.reproduce import few, options_parser, parsed, write_result
+from keras_landslide.scores import confusion_matrix, landslide_iou
+
+PAIR = Pair(("alone", "as_scene"), ("alone", "scene"))
+SIDE, METRES = 4600, 0.8  # all of the images together have 16.6 million pixels
+CRS, LEFT, TOP = "EPSG:32648", 500_000.0, 3_020_000.0  # Bijie lies in this zone
+LEAST_AREA = 100.0  # square metres: as `map` has it
+
+Place = tuple[slice, slice]
+
+
+def main(arguments=None) -> None:
+    parser = options_parser("scene_of_bijie", __doc__, split="bijie770")
+    parser.add_argument("--weights", default="pspnet_mobilenet_v2_scenes", help="default: %(default)s")
+    parser.add_argument("--side", type=int, default=SIDE, help="of the scene, in pixels; default: %(default)s")
+    options = parsed(parser, arguments)
+    sys.exit(exit_code(lambda: run(options)))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Lay out, map, predict alone, compare, write and print."""
+    split = load_split(options.data, options.split, seed=options.seed, negatives=True)
+    split = few(split) if options.quick else split
+    samples = [*split.subset("test"), *split.negative_subset("test")]
+    read = {sample.key: sample.read() for sample in samples}
+    places = dict(zip(read, laid_out([classes.shape for _, classes in read.values()], options.side), strict=True))
+    load_tensorflow()
+    from keras_landslide.models.loading import load_model
+    from keras_landslide.prediction.predictor import Predictor
+
+    scene = sheet_of(Path(options.out) / "scene.tif", read, places, options.side)
+    mapped, told = mapped_scene(scene, options.weights)
+    predictor = Predictor.of(load_model(options.weights))
+    alone = {key: predictor.classes(image) for key, (image, _) in bar("predicting alone")(list(read.items()))}
+    found = {"alone": alone, "as_scene": {key: mapped[place] for key, place in places.items()}}
+    counts = {
+        way: {key: confusion_matrix(read[key][1], classes) for key, classes in of_way.items()}
+        for way, of_way in found.items()
+    }
+    groups = {sample.key: sample.group for sample in samples}
+    content = {
+        "compared": {"test images and negatives": PAIR.line(*counts.values(), groups, landslide_iou)},
+        "landslides": {way: landslides_found(of_way, read) for way, of_way in found.items()},
+        "false_alarms": false_alarms(mapped, places, read),
+        **told,
+        "per_image": {way: {key: one.tolist() for key, one in of_way.items()} for way, of_way in counts.items()},
+        "groups": groups,
+    }
+    print("\n".join(PAIR.table(content["compared"])))
+    print(f"Landslides found: {content['landslides']}; false alarms: {content['false_alarms']}")
+    write_result(options, "scene_of_bijie", content)
+
+
+def laid_out(shapes: Sequence[tuple[int, int]], side: int) -> list[Place]:
+    """Rows and columns of each image in a square sheet, the tall ones first, in shelves; none covers another."""
+    places: dict[int, Place] = {}
+    top = left = shelf = 0
+    for number in sorted(range(len(shapes)), key=lambda number: (-shapes[number][0], number)):
+        height, width = shapes[number]
+        if left + width > side:
+            top, left, shelf = top + shelf, 0, 0
+        if top + height > side:
+            raise LandslideError(f"--side {side} has no room for all {len(shapes)} images; give a larger one.")
+        places[number] = slice(top, top + height), slice(left, left + width)
+        left, shelf = left + width, max(shelf, height)
+    return [places[number] for number in range(len(shapes))]
+
+
+def sheet_of(path: Path, read: dict[str, tuple[np.ndarray, np.ndarray]], places: dict[str, Place], side: int) -> Path:
+    """The images on one sheet as a GeoTIFF; its mask says where there are any."""
+    from rasterio.transform import from_origin
+
+    from keras_landslide.mapping.raster import write_scene
+
+    sheet, valid = np.zeros((side, side, 3), np.uint8), np.zeros((side, side), bool)
+    for key, place in places.items():
+        sheet[place], valid[place] = read[key][0], True
+    write_scene(path, sheet, CRS, from_origin(LEFT, TOP, METRES, METRES), valid)
+    return path
+
+
+def mapped_scene(scene: Path, weights: str) -> tuple[np.ndarray, dict]:
+    """The scene's classes as `map` finds them, and what it took."""
+    import rasterio
+
+    from keras_landslide import map_scene
+
+    started = time.perf_counter()
+    made = map_scene(scene, scene.parent / "map", weights=weights, least_area=LEAST_AREA, gsd=METRES, overwrite=True)
+    with rasterio.open(scene.parent / "map" / made.folder / "landslides.tif") as file:
+        classes = file.read(1)
+    told = {
+        "outlines": made.landslides,
+        "threshold": made.threshold,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    return classes, told
+
+
+def landslides_found(found: dict[str, np.ndarray], read: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, int]:
+    """Of the images with a landslide: how many there are, found by IoU, and by any overlap."""
+    truths = {key: classes == 1 for key, (_, classes) in read.items() if (classes == 1).any()}
+    overlaps = sum(bool((found[key] == 1)[truth].any()) for key, truth in truths.items())
+    good = sum(iou_of_one(truth, found[key] == 1) > FOUND for key, truth in truths.items())
+    return {"landslides": len(truths), "iou_above_half": good, "any_overlap": overlaps}
+
+
+def false_alarms(mapped: np.ndarray, places: dict[str, Place], read: dict[str, tuple[np.ndarray, np.ndarray]]) -> dict:
+    """Marked pieces of the scene that touch no landslide of a mask, and how many a square kilometre."""
+    truth = np.zeros(mapped.shape, bool)
+    for key, place in places.items():
+        truth[place] = read[key][1] == 1
+    _, pieces, about, _ = cv2.connectedComponentsWithStats((mapped == 1).astype(np.uint8), connectivity=4)
+    large = np.flatnonzero(about[:, cv2.CC_STAT_AREA] * METRES**2 >= LEAST_AREA)
+    false = set(large.tolist()) - {0} - set(np.unique(pieces[truth]).tolist())
+    area = float((mapped != 255).sum()) * METRES**2 / 1e6
+    return {
+        "pieces": len(false),
+        "square_kilometres": round(area, 3),
+        "a_square_kilometre": round(len(false) / area, 2),
+    }
+
+
+if __name__ == "__main__":
+    main()

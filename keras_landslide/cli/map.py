@@ -1,0 +1,57 @@
+"""`map`: landslides of scenes on a map."""
+
+from ..console import bar, load_tensorflow, progress, say
+from ..errors import LandslideError
+
+
+def map(options) -> None:
+    from ..mapping.extra import check_extra
+
+    check_extra()
+    if options.overwrite and options.resume:
+        raise LandslideError("Give --overwrite or --resume, not both.")
+    load_tensorflow()
+    from ..mapping.plan import Options
+    from ..mapping.scenes import map_scenes
+    from ..models.loading import weights_file
+    from ..models.saving import read_weights
+
+    weights = [read_weights(weights_file(path)) for path in (options.weights, *options.ensemble)]
+    how = Options(
+        gsd=options.gsd,
+        scene_gsd=options.scene_gsd,
+        grid=options.grid,
+        bands=options.bands and tuple(options.bands),
+        percentiles=options.stretch and tuple(options.stretch),
+        nodata_is_black=options.black_is_nodata,
+        average_flips=options.average_flips,
+        threshold=options.threshold,
+        uncertainty=options.uncertainty,
+        area=options.aoi,
+        least_area=options.min_area,
+        tolerance=options.simplify,
+        runtime=options.runtime,
+    )
+    goes = {"overwrite": options.overwrite, "resume": options.resume}
+    with progress(0, "mapping", "window") as shown:
+
+        def begin(windows: int, done: int) -> None:
+            shown.reset(windows)
+            shown.update(done)
+
+        done = map_scenes(
+            options.scenes,
+            options.out,
+            weights,
+            how,
+            **goes,
+            report=say,
+            begin=begin,
+            watch=shown.update,
+            track=bar("writing", "strip"),
+        )
+    for one in done:
+        say(f"{one.scene}: {one.landslides} landslides, {one.area:,.0f} {one.unit}.")
+    say(f"Maps, outlines and summary.csv: {options.out}")
+    if weights[0].description.licence:
+        say(weights[0].description.licence)

@@ -1,0 +1,38 @@
+"""An image given a place on the earth, and mapped: the scene of the demo."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from rasterio.transform import from_origin
+
+from ..models.loading import weights_file
+from ..models.saving import read_weights
+from ..settings import SCENE_WEIGHTS
+from .plan import Options
+from .raster import opened, write_scene
+from .rasters import CLASSES
+from .scenes import map_scenes
+
+METRES = 0.8
+CRS, LEFT, TOP = "EPSG:32648", 500_000.0, 3_020_000.0  # somewhere in the hills around Bijie
+
+
+def mapped_example(
+    image: np.ndarray,
+    folder: Path,
+    *,
+    overwrite: bool = False,
+    runtime: str | None = None,
+    report: Callable[[str], object] = lambda line: None,
+) -> tuple[np.ndarray, Path]:
+    """Write `image`, `(H, W, 3)` uint8 RGB, to `folder` as `scene.tif` and map it with the weights for scenes.
+
+    Returns the map's classes, `(H, W)` uint8, and its page.
+    """
+    write_scene(folder / "scene.tif", image, CRS, from_origin(LEFT, TOP, METRES, METRES))
+    weights = [read_weights(weights_file(SCENE_WEIGHTS))]
+    how = Options(gsd=METRES, runtime=runtime)
+    (made,) = map_scenes([folder / "scene.tif"], folder / "map", weights, how, overwrite=overwrite, report=report)
+    with opened(folder / "map" / made.folder / CLASSES) as file:
+        return file.read(1), folder / "map" / made.folder / "index.html"

@@ -1,0 +1,126 @@
+"""Scenes → landslides on a map."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from .. import __version__
+from ..console import Track, untracked
+from ..files.atomic import folder_written_beside, write_json
+from ..files.checks import continued
+from ..models.saving import StoredWeights
+from ..runtimes.engines import engine, fastest_runtime
+from .blocks import Block, Watch, predict_blocks, unwatched
+from .network import Network
+from .plan import Job, Options, check_disk, planned
+from .rasters import write_rasters
+from .results import FINISHED, SUMMARY, Mapped, read_finished, write_results, write_summary
+
+MADE_OF = "map.json"  # in a folder of maps: which scenes, weights and options they belong to
+BLOCKS = ".blocks-"  # and in it the blocks of a scene that is not finished
+
+
+def map_scenes(
+    paths: Sequence[Path | str],
+    out: Path | str,
+    weights: Sequence[StoredWeights],
+    options: Options,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    report: Callable[[str], object] = lambda line: None,
+    begin: Callable[[int, int], object] = lambda windows, done: None,
+    watch: Watch = unwatched,
+    track: Track = untracked,
+) -> list[Mapped]:
+    """Map every scene into a folder of `out` named after it, with a table of all of them.
+
+    Each folder has `probability.tif` and `landslides.tif` (`rasters.write_rasters`), `outlines.gpkg` in the scene's CRS
+    with a style for QGIS, `outlines.geojson` in WGS84, `preview.jpg` and `index.html`; it appears when all of it is
+    there. Blocks of a scene that is not finished stay in `out`, and `resume` goes on with them. The opinions of several
+    `weights` are averaged. Raises `LandslideError` before anything is written where a scene, the weights, the folder or
+    the space on the disk are not fit for it.
+    """
+    jobs = planned(paths, weights, options)
+    folder = Path(out)
+    made_of = {
+        "scenes": [job.source for job in jobs],
+        "weights": list(jobs[0].weights),
+        "options": json.loads(json.dumps(dataclasses.asdict(options), default=str)),
+    }
+    goes_on = continued(folder, MADE_OF, made_of, made_by="map", overwrite=overwrite, resume=resume)
+    todo = [job for job in jobs if not (goes_on and finished(folder, job))]
+    check_disk(folder, todo)
+    if not goes_on:
+        _begin(folder, made_of)
+    if todo:
+        network = network_of(weights, todo[0].size, options, report)
+        left = sum(job.windows_of(missing(folder, job)) for job in todo)
+        total = sum(job.windows_of(job.blocks) for job in todo)
+        begin(total, total - left)
+        for job in todo:
+            _map(job, folder, network, watch, track)
+    done = [read_finished(folder / job.name) for job in jobs]
+    write_summary(folder, done)
+    return done
+
+
+def network_of(
+    weights: Sequence[StoredWeights], size: int, options: Options, report: Callable[[str], object]
+) -> Network:
+    """What the blocks are predicted with."""
+    runtime = options.runtime or fastest_runtime()
+    runs = [engine(one, runtime, size, report=report) for one in weights]
+    return Network(runs, size, options.average_flips, options.uncertainty)
+
+
+def blocks_folder(folder: Path, job: Job) -> Path:
+    """Where the blocks of a scene lie while it is not finished; those of other options lie elsewhere."""
+    return folder / f"{BLOCKS}{job.name}-{job.stamp()}"
+
+
+def missing(folder: Path, job: Job) -> list[Block]:
+    """The blocks of a scene that are still to be made."""
+    return [block for block in job.blocks if not (blocks_folder(folder, job) / block.name).is_file()]
+
+
+def finished(folder: Path, job: Job) -> bool:
+    return (folder / job.name / FINISHED).is_file()
+
+
+def _map(job: Job, folder: Path, network: Network, watch: Watch, track: Track) -> None:
+    """A scene from its first missing block to its folder of results."""
+    todo = missing(folder, job)
+    if todo:
+        predict_blocks(todo, job.scene, job.grid, network, blocks_folder(folder, job), watch)
+    assemble(job, folder, track)
+
+
+def assemble(job: Job, folder: Path, track: Track = untracked) -> None:
+    """Make the results of a scene all of whose blocks are there; then the blocks go."""
+    predictions = blocks_folder(folder, job)
+    tags = {
+        "SOFTWARE": f"keras-landslide {__version__}",
+        "WEIGHTS_SHA256": ",".join(job.weights),
+        "THRESHOLD": f"{job.threshold:g}",
+        "RESOLUTION_METRES": "" if job.gsd is None else f"{job.gsd:g}",
+    }
+    with folder_written_beside(folder / job.name) as beside:
+        counts = write_rasters(
+            job.sheet, predictions, beside, kinds=job.kinds, threshold=job.threshold, tags=tags, track=track
+        )
+        write_results(job, beside, counts)
+    shutil.rmtree(predictions)
+
+
+def _begin(folder: Path, made_of: dict) -> None:
+    """Mark `folder` as one of maps that are `made_of` this; those of an earlier run go."""
+    for old in folder.glob("*") if folder.is_dir() else ():
+        if old.name.startswith(BLOCKS) or (old / FINISHED).is_file():
+            shutil.rmtree(old)
+    (folder / SUMMARY).unlink(missing_ok=True)
+    write_json(folder / MADE_OF, made_of)
