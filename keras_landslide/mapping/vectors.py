@@ -110,14 +110,13 @@ def write_layer(
     `fields` has columns of N numbers or texts by their names; NaN and None stay empty. Raises `LandslideError` where
     nothing can be written at `path`, and `OSError` where writing fails.
     """
-    columns = [_column(values) for values in fields.values()]
     with written_beside(Path(path)) as beside, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided")  # as meant for an image without a georeference
         try:
             pyogrio.raw.write(
                 str(beside),
                 shapely.to_wkb(_array(geometries)),
-                columns,
+                [np.asarray(values) for values in fields.values()],
                 list(fields),
                 layer=layer,
                 driver="GPKG",
@@ -126,13 +125,7 @@ def write_layer(
                 crs=crs,
             )
         except RuntimeError as error:
-            beside.with_name(f"{beside.name}-journal").unlink(missing_ok=True)
             raise OSError(f"{path}: writing failed ({_one_line(error)}).") from error
-
-
-def _column(values: Sequence) -> np.ndarray:
-    column = np.asarray(values)
-    return column if column.dtype.kind in "biuf" else np.array([*values], object)
 
 
 def _array(geometries: Sequence | np.ndarray) -> np.ndarray:
@@ -160,14 +153,12 @@ def made_valid(geometries: Sequence | np.ndarray) -> np.ndarray:
 
 
 def transformed(geometries: Sequence | np.ndarray, from_crs: str, to_crs: str) -> np.ndarray:
-    """(N,) outlines in another CRS, valid there. Corners are moved, and edges between them stay straight.
+    """(N,) outlines in another CRS or the same, valid there. Corners are moved, and edges between them stay straight.
 
     Raises `LandslideError` where one of them has no place in `to_crs`, or would be torn at the 180th meridian.
     """
-    if CRS(from_crs).equals(to_crs, ignore_axis_order=True):
-        return _array(geometries)
     moved = reprojected(geometries, from_crs, to_crs)
-    west, _, east, _ = shapely.bounds(moved).T
+    west, _, east, _ = shapely.bounds(shapely.get_parts(moved)).T
     if CRS(to_crs).is_geographic and (east - west > 180).any():
         raise LandslideError(
             f"Outlines in {CRS(from_crs).name} cross the 180th meridian, where {CRS(to_crs).name} is torn; bring both "

@@ -39,7 +39,12 @@ def written(path: Path, **more) -> Path:
 def test_what_is_written_is_what_other_programs_read(tmp_path):
     ring = box(0, 0, 9, 9) - box(2, 2, 3, 3)
     pair = box(20, 0, 21, 1) | box(30, 0, 31, 1)
-    fields = {"id": [7, 8], "scene": ["a", None], "mean_probability": [0.5, float("nan")]}
+    fields = {
+        "id": [7, 8],
+        "scene": ["a", None],
+        "name": ["short", "and longer"],
+        "mean_probability": [0.5, float("nan")],
+    }
     path = written(tmp_path / "out.gpkg", geometries=[ring, pair], fields=fields)
     assert [path.name for path in tmp_path.iterdir()] == ["out.gpkg"]
     assert pyogrio.list_layers(path).tolist() == [["landslides", "MultiPolygon"]]
@@ -47,6 +52,7 @@ def test_what_is_written_is_what_other_programs_read(tmp_path):
     assert table.crs.to_epsg() == 32633
     assert all(table.geometry.geom_equals(geopandas.GeoSeries([ring, pair], crs=UTM)))
     assert table["id"].tolist() == [7, 8] and table["id"].dtype.kind == "i"
+    assert table["name"].tolist() == ["short", "and longer"]
     assert table["scene"][0] == "a" and table["scene"].isna()[1]
     assert table["mean_probability"][0] == 0.5 and table["mean_probability"].isna()[1]
 
@@ -223,6 +229,8 @@ def test_an_outline_across_the_180th_meridian():
     assert geodesic_area([shape], pacific)[0] == pytest.approx(truth, rel=1e-7)
     with pytest.raises(LandslideError, match="cross the 180th meridian, where WGS 84 is torn"):
         transformed([shape], pacific, DEGREES)
+    cut = shapely.MultiPolygon([box(179.99, -17, 180, -16.99), box(-180, -17, -179.99, -16.99)])
+    assert transformed([cut], "EPSG:4258", DEGREES)[0].equals(cut)  # its halves are whole
 
 
 def test_without_a_crs_areas_are_square_pixels_and_places_pixels():
