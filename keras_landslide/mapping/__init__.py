@@ -21,6 +21,8 @@ def map_scene(
     ensemble: Sequence[Path | str] = (),
     overwrite: bool = False,
     resume: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
     **options,
 ) -> "Mapped":
     """Landslides of a satellite or aerial scene on a map: outlines, rasters and a page in a folder of `out`.
@@ -28,7 +30,8 @@ def map_scene(
     `scene` is a raster that GDAL opens; `weights` a file that `train` wrote or the name of one that travels with the
     package, by default the one for scenes, and `ensemble` more of them, whose opinions are averaged. `options` are the
     fields of `plan.Options`: `gsd`, the metres a pixel that the network sees, `threshold`, `area` and others. What is
-    written, and what `overwrite` and `resume` do, says `scenes.map_scenes`. Raises `LandslideError` where the extra
+    written, and what `overwrite` and `resume` do, says `scenes.map_scenes`; what `workers` and `scheduler` do, and what
+    the script then needs, `cluster.Cluster`. Raises `LandslideError` where the extra
     `geo` is not installed, or scene, weights or folder are not fit for it.
 
     Example:
@@ -41,9 +44,12 @@ def map_scene(
     from ..models.loading import weights_file
     from ..models.saving import read_weights
     from ..settings import SCENE_WEIGHTS
+    from .cluster import Cluster
     from .plan import Options
     from .scenes import map_scenes
 
     read = [read_weights(weights_file(path)) for path in (weights or SCENE_WEIGHTS, *ensemble)]
-    (mapped,) = map_scenes([scene], out, read, Options(**options), overwrite=overwrite, resume=resume)
+    cluster = Cluster(workers, scheduler) if workers or scheduler else None
+    how = Options(**options)
+    (mapped,) = map_scenes([scene], out, read, how, overwrite=overwrite, resume=resume, cluster=cluster)
     return mapped

@@ -104,8 +104,8 @@ def _run_litert(path: Path, threads: int = 0) -> Runner:
     return run
 
 
-def _run_deepness(path: Path) -> Runner:
-    run = _run_onnx(path)
+def _run_deepness(path: Path, threads: int = 0) -> Runner:
+    run = _run_onnx(path, threads)
     return lambda images: np.moveaxis(run(deepness.tiles_of(images)), 1, -1)
 
 

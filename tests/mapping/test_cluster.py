@@ -20,7 +20,6 @@ pytest.importorskip("distributed")
 
 import dask
 import rasterio
-from affine import Affine
 from distributed import LocalCluster
 
 from keras_landslide.cli import main
@@ -33,10 +32,11 @@ from keras_landslide.models.loading import weights_file
 from keras_landslide.models.saving import StoredWeights, read_weights
 from tests.clustered import SIZE, Bright
 from tests.conftest import ROOT, make_images
+from tests.scenes import write_scene
 
 SIDE = 50  # of blocks: 4 × 3 of them in a scene
 HEIGHT, WIDTH = 150, 170
-METRES = 0.8
+METRES = 0.8  # a pixel, which is left as it is
 
 
 @pytest.fixture(scope="module")
@@ -46,21 +46,16 @@ def weights() -> StoredWeights:
     return dataclasses.replace(stored, description=dataclasses.replace(stored.description, prediction_size=SIZE))
 
 
-def write_scene(path: Path, seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> Path:
-    """A scene of smooth shapes in UTM, with a corner of no data."""
-    image = make_images(height, width, seed=seed)[0].astype(np.uint8)
-    image = np.maximum(image, 1)
-    image[:40, :60] = 0
-    place = Affine(METRES, 0, 500_000, 0, -METRES, 3_000_000)
-    how = {"driver": "GTiff", "count": 3, "dtype": "uint8", "crs": "EPSG:32648", "transform": place, "nodata": 0}
-    with rasterio.open(path, "w", width=width, height=height, **how) as file:
-        file.write(np.moveaxis(image, -1, 0))
-    return path
+def written(path: Path, seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> Path:
+    """A scene of smooth shapes with a corner of no data."""
+    pixels = np.maximum(make_images(height, width, seed=seed)[0].astype(np.uint8), 1)
+    pixels[:40, :60] = 0
+    return write_scene(path, pixels, nodata=0)
 
 
 @pytest.fixture
 def scene(tmp_path) -> Path:
-    return write_scene(tmp_path / "scene.tif")
+    return written(tmp_path / "scene.tif")
 
 
 @pytest.fixture
@@ -119,7 +114,7 @@ def left_of(out: Path) -> list[Path]:
 
 
 def test_a_running_cluster_maps_scenes_as_one_process_does(mapped, running, tmp_path, in_this_process):
-    both = [write_scene(tmp_path / "a.tif", seed=1), write_scene(tmp_path / "b.tif", seed=2, width=110)]
+    both = [written(tmp_path / "a.tif", seed=1), written(tmp_path / "b.tif", seed=2, width=110)]
     mapped(both, tmp_path / "alone", side=2048)
     seen: list[int] = []
     totals: list[int] = []
@@ -167,7 +162,7 @@ def test_a_block_that_a_dead_worker_wrote_is_not_made_again(scene, tmp_path):
 
 
 def test_a_damaged_scene_is_one_sentence_and_finished_blocks_stay(mapped, running, tmp_path, in_this_process):
-    scene = write_scene(tmp_path / "scene.tif", height=400)
+    scene = written(tmp_path / "scene.tif", height=400)
     scene.write_bytes(scene.read_bytes()[:-60_000])
     with pytest.raises(LandslideError, match="is damaged or not all there") as raised:
         mapped([scene], tmp_path / "out", cluster=Cluster(scheduler=running))
@@ -343,7 +338,7 @@ def test_control_c_is_one_line_and_leaves_finished_blocks(scene, tmp_path):
 
 @pytest.mark.slow  # three processes that load TensorFlow
 def test_the_shipped_weights_in_two_processes_mark_what_one_marks(tmp_path, capfd):
-    scene = write_scene(tmp_path / "scene.tif", height=500, width=560)
+    scene = written(tmp_path / "scene.tif", height=500, width=560)
     arguments = ["map", str(scene), "--gsd", str(METRES), "--runtime", "keras"]
     assert main([*arguments, "--out", str(tmp_path / "alone")]) == 0
     capfd.readouterr()
