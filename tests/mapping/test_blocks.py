@@ -53,11 +53,6 @@ def pixels() -> np.ndarray:
     return noise(HEIGHT, WIDTH)
 
 
-@pytest.fixture
-def scene(tmp_path, pixels) -> Scene:
-    return open_scene(write_scene(tmp_path / "scene.tif", pixels))
-
-
 @pytest.mark.parametrize("side", [50, 64, 97, 1000])
 def test_blocks_together_are_the_scene_in_one_piece(scene, pixels, side):
     found = levels_of(scene, red_network(SIZE, by_place), side)

@@ -33,11 +33,6 @@ def pixels() -> np.ndarray:
     return noise(HEIGHT, WIDTH)
 
 
-@pytest.fixture
-def scene(tmp_path, pixels) -> Scene:
-    return open_scene(write_scene(tmp_path / "scene.tif", pixels))
-
-
 FACTORS = [(1 / 3, 1 / 3), (0.3, 0.37), (0.71, 0.71), (0.9, 1.05), (0.02, 0.5)]
 
 
