@@ -32,12 +32,16 @@ def main() -> None:
     parser.add_argument("--weights", help="default: those for scenes that travel with the package")
     parser.add_argument("--bare-windows", type=int, default=200, help="for the bare runtime; default: %(default)s")
     parser.add_argument("--json", help="also write the figures to this file")
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--scene", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.one:
-        print(json.dumps(measured(options, options.sides[0], options.runtimes[0])))
+    if options.scene:
+        print(json.dumps(measured(options, options.scene, options.sides[0], options.runtimes[0])))
         return
-    lines = [in_its_own_process(side, runtime, options) for side in options.sides for runtime in options.runtimes]
+    lines = []
+    for side in options.sides:
+        with tempfile.TemporaryDirectory() as folder:
+            scene = write_repeated(Path(folder) / "scene.tif", side)
+            lines += [in_its_own_process(scene, side, runtime, options) for runtime in options.runtimes]
     print(f"{'scene':>14}{'runtime':>10}{'windows':>9}{'seconds':>9}{'Mpx/s':>8}{'bare':>8}{'share':>8}{'peak':>10}")
     for line in lines:
         print(
@@ -49,8 +53,8 @@ def main() -> None:
         Path(options.json).write_text(json.dumps(lines, indent=2) + "\n", encoding="utf-8")
 
 
-def in_its_own_process(side: int, runtime: str, options: argparse.Namespace) -> dict:
-    command = [sys.executable, __file__, "--one", "--sides", str(side), "--runtimes", runtime]
+def in_its_own_process(scene: Path, side: int, runtime: str, options: argparse.Namespace) -> dict:
+    command = [sys.executable, __file__, "--scene", str(scene), "--sides", str(side), "--runtimes", runtime]
     command += ["--network", options.network, "--bare-windows", str(options.bare_windows)]
     command += ["--weights", options.weights] if options.weights else []
     done = subprocess.run(command, capture_output=True, text=True)
@@ -59,7 +63,7 @@ def in_its_own_process(side: int, runtime: str, options: argparse.Namespace) -> 
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def measured(options: argparse.Namespace, side: int, runtime: str) -> dict:
+def measured(options: argparse.Namespace, path: Path, side: int, runtime: str) -> dict:
     """Seconds and memory of one scene, and what the bare runtime does in that time."""
     from keras_landslide.console import load_tensorflow
 
@@ -72,7 +76,6 @@ def measured(options: argparse.Namespace, side: int, runtime: str) -> dict:
 
     weights = [read_weights(weights_file(options.weights or SCENE_WEIGHTS))]
     with tempfile.TemporaryDirectory() as folder:
-        path = write_repeated(Path(folder) / "scene.tif", side)
         how = Options(runtime=runtime)
         (job,) = planned([path], weights, how)
         windows = job.windows_of(job.blocks)
