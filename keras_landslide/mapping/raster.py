@@ -30,7 +30,7 @@ SAME_SCALE = 0.02  # a factor nearer to 1 than this is taken as 1: resampling wo
 MOST_RESAMPLED = 2  # a factor beyond this, or below its inverse, is worth a warning
 PERCENTILES = (2.0, 98.0)
 SAMPLED = 1024  # pixels of the longer side that percentiles are taken from
-CACHE = 256 * 2**20  # bytes that GDAL keeps of what it has read
+CACHE = 64 * 2**20  # bytes that GDAL keeps of what it has read
 EARTH = Geod(ellps="WGS84")
 COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 

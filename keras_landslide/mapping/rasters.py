@@ -102,7 +102,7 @@ def write_rasters(
 
 def decided(levels: np.ndarray, threshold: float) -> np.ndarray:
     """Classes, uint8, of probabilities in grey levels: 1 above the threshold, 0, and `NODATA`."""
-    return np.where(levels == NODATA, NODATA, levels > threshold * MOST).astype(np.uint8)
+    return np.where(levels == NODATA, np.uint8(NODATA), (levels > threshold * MOST).view(np.uint8))
 
 
 @contextmanager
