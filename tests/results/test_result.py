@@ -17,11 +17,11 @@ from keras_landslide.results.result import (
 )
 from tests.conftest import ROOT
 
-PUBLISHED = ROOT / "results" / "pspnet_mobilenet_v2.json"
+PUBLISHED = ROOT / "results" / "cpu" / "pspnet_mobilenet_v2.json"
 
 
 def stored(**changes) -> dict:
-    """The published result, which is of an earlier version, with `changes`."""
+    """The first result of the row, which is of an earlier version, with `changes`."""
     return {**json.loads(PUBLISHED.read_text(encoding="utf-8")), **changes}
 
 
