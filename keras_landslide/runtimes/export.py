@@ -152,7 +152,7 @@ def export_model(
         path = beside / file
         _convert(deepness.for_tiles(model) if chosen.tiles else model, path, chosen.keras_name, chosen.shape(size))
         if chosen.tiles:
-            deepness.write_metadata(path, deepness.metadata(description, size))
+            deepness.finish(path, deepness.metadata(description, size))
         if chosen.any_size:
             images = [*images, images[0][: max(SMALLEST_INPUT, size * 2 // 3)]]
         difference = _difference(model, chosen.load(path), images)

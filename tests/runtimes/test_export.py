@@ -233,6 +233,30 @@ def test_deepness_says_what_it_cannot_know(written, tmp_path, monkeypatch, capsy
     assert card["input"]["shape"] == [1, 3, 64, 64] and card["input"]["values"] == "RGB, 0 to 1, channels first"
 
 
+@pytest.mark.parametrize(("side", "wanted"), [(48, 97), (236, 473), (237, 473), (53, 105), (64, 128), (90, 45)])
+def test_deepness_resizes_to_the_size_that_is_meant(side, wanted, tmp_path):
+    """A file with a factor as the converter writes it, in ONNX Runtime."""
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    factors = np.array([1, 1, wanted / side, wanted / side], np.float32)
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, side, side])
+    answer = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    node = helper.make_node("Resize", ["x", "", "factors"], ["y"], mode="linear")
+    graph = helper.make_graph([node], "one", [given], [answer], [numpy_helper.from_array(factors, "factors")])
+    path = tmp_path / "resized.onnx"
+    save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 15)]), path)
+
+    def resized() -> tuple:
+        image = np.zeros((1, 1, side, side), np.float32)
+        return onnxruntime.InferenceSession(path).run(None, {"x": image})[0].shape
+
+    if (side, wanted) == (236, 473):
+        assert resized() == (1, 1, wanted - 1, wanted - 1)  # the control: what the mending is for
+    deepness.finish(path, {})
+    assert resized() == (1, 1, wanted, wanted)
+
+
 def test_deepness_takes_the_most_probable_of_several_classes():
     """However improbable it is: a threshold would have the plugin mark the first where none reaches it."""
     several = Description("unet", "vgg16", class_names=("background", "slide", "flow"), scale=Scale(1 / 3, 0.5))
