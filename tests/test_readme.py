@@ -52,9 +52,12 @@ def test_the_tables_of_results_are_those_of_the_files(data):
     assert set(re.findall(r"<!-- (\w+) -->", page)) == set(tables)
 
 
-def test_what_is_said_of_the_shipped_weights_is_in_their_result():
-    content = json.loads((ROOT / "results" / "shipped" / "pspnet_mobilenet_v2.json").read_text(encoding="utf-8"))
-    (said,) = re.findall(r"<!-- shipped -->\n(.*)\n<!-- /shipped -->", README)
+@pytest.mark.parametrize(
+    ("mark", "name"), [("shipped", "pspnet_mobilenet_v2"), ("shipped_scenes", "pspnet_mobilenet_v2_scenes")]
+)
+def test_what_is_said_of_the_shipped_weights_is_in_their_result(mark, name):
+    content = json.loads((ROOT / "results" / "shipped" / f"{name}.json").read_text(encoding="utf-8"))
+    (said,) = re.findall(rf"<!-- {mark} -->\n(.*)\n<!-- /{mark} -->", README)
     (_, fp), (fn, tp) = (content.get("at_threshold") or content)["confusion"]
     assert f"{content['images']} Bijie images" in said and f"is {100 * tp / (tp + fp + fn):.1f} %" in said
     assert said == summary(content)
