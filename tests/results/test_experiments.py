@@ -109,6 +109,27 @@ def test_paired_trainings_freeze_the_first_tenth():
         reproduce.paired_settings(options.parse_args(["--epochs", "1"]))
 
 
+def test_landslides_are_cut_into_the_corners():
+    truth = np.zeros((100, 120), bool)
+    truth[30:60, 40:70] = True
+    whole, first, last = loaded("shifted").cut_places(truth)
+    assert truth[whole].shape == truth.shape
+    assert truth[first].shape == (70, 80) and truth[first][0, 0] and truth[first].sum() == 900
+    assert truth[last].shape == (60, 70) and truth[last][-1, -1] and truth[last].sum() == 900
+    truth[5, 60] = True  # too near to the upper edge
+    assert loaded("shifted").cut_places(truth) is None
+
+
+@pytest.mark.slow
+def test_shifted_landslides_are_counted_by_place(quickly):
+    code, content, said = quickly("shifted", "--weights", "pspnet_mobilenet_v2_scenes")
+    assert code == 0, said
+    told = content["pspnet_mobilenet_v2_scenes"]
+    for place, found in told["found"].items():
+        assert found == sum(one[place] > 0.5 for one in told["landslide_iou"].values())
+    assert told["images"] == len(told["landslide_iou"]) > 0
+
+
 def test_experiments_print_nothing_of_tensorflows_own(scenes, tiny_run, tmp_path):
     command = [sys.executable, str(ROOT / "experiments" / "figure5.py"), "--data", str(scenes), "--split", "auto"]
     command += ["--weights", str(tiny_run / "best.weights.h5"), "--out", str(tmp_path / "figure.png")]
