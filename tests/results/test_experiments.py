@@ -109,6 +109,30 @@ def test_paired_trainings_freeze_the_first_tenth():
         reproduce.paired_settings(options.parse_args(["--epochs", "1"]))
 
 
+def test_images_of_a_scene_lie_apart():
+    shapes = [(30, 40), (20, 60), (31, 30), (5, 5)]
+    covered = np.zeros((100, 100), int)
+    places = loaded("scene_of_bijie").laid_out(shapes, 100, 6)
+    for shape, (rows, columns) in zip(shapes, places, strict=True):
+        assert covered[rows, columns].shape == shape
+        around = covered[max(0, rows.start - 6) : rows.stop + 6, max(0, columns.start - 6) : columns.stop + 6]
+        assert not around.any()
+        covered[rows, columns] = 1
+    with pytest.raises(LandslideError, match="has no room for all 4 images"):
+        loaded("scene_of_bijie").laid_out(shapes, 60)
+
+
+def test_false_alarms_are_pieces_that_touch_no_landslide():
+    scene = loaded("scene_of_bijie")
+    mapped, truth = np.zeros((60, 60), np.uint8), np.zeros((60, 60), np.uint8)
+    mapped[50:] = 255
+    truth[5:15, 5:15] = mapped[14:30, 5:20] = 1  # touches
+    mapped[35:48, 35:48] = 1  # 169 pixels of 0.64 m² elsewhere
+    mapped[40:43, 5:8] = 1  # too small to be outlined
+    found = scene.false_alarms(mapped, {"a": (slice(0, 60), slice(0, 60))}, {"a": (mapped, truth)})
+    assert found["pieces"] == 1 and found["square_kilometres"] == round(50 * 60 * 0.64 / 1e6, 3)
+
+
 def test_landslides_are_cut_into_the_corners():
     truth = np.zeros((100, 120), bool)
     truth[30:60, 40:70] = True
