@@ -129,14 +129,14 @@ def colours(size: int):
 def write_repeated(path: Path, side: int) -> Path:
     """A painted scene again and again, `side` × `side`, row of tiles by row of tiles."""
     import rasterio
-    from rasterio.transform import from_origin
     from rasterio.windows import Window
 
     from keras_landslide.data.synthetic import mountain_scene
+    from keras_landslide.mapping.example import CRS, TRANSFORM
 
     image = np.moveaxis(mountain_scene(0, (REPEATED, REPEATED), landslides=4).image, -1, 0)
     how = {"driver": "GTiff", "width": side, "height": side, "count": 3, "dtype": "uint8", "photometric": "RGB"}
-    how |= {"tiled": True, "crs": "EPSG:32648", "transform": from_origin(500_000.0, 3_020_000.0, 0.8, 0.8)}
+    how |= {"tiled": True, "crs": CRS, "transform": TRANSFORM}
     with rasterio.open(path, "w", bigtiff="IF_SAFER", **how) as file:
         strip = np.tile(image, (1, 1, -(-side // REPEATED)))[..., :side]
         for top in range(0, side, REPEATED):

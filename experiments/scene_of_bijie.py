@@ -28,11 +28,11 @@ from keras_landslide.results.maps import landslide_iou as iou_of_one
 from keras_landslide.results.paired import Pair
 from keras_landslide.results.reproduce import few, options_parser, parsed, write_result
 from keras_landslide.scores import confusion_matrix, landslide_iou
+from keras_landslide.settings import LEAST_AREA, Settings
 
 PAIR = Pair(("alone", "as_scene"), ("alone", "scene"))
-SIDE, METRES = 4600, 0.8  # all of the images together have 16.6 million pixels
-CRS, LEFT, TOP = "EPSG:32648", 500_000.0, 3_020_000.0  # Bijie lies in this zone
-LEAST_AREA = 100.0  # square metres: as `map` has it
+SIDE = 4600  # all of the images together have 16.6 million pixels
+METRES = Settings().image_gsd
 
 Place = tuple[slice, slice]
 
@@ -102,14 +102,13 @@ def laid_out(shapes: Sequence[tuple[int, int]], side: int, gap: int = 0) -> list
 
 def sheet_of(path: Path, read: dict[str, tuple[np.ndarray, np.ndarray]], places: dict[str, Place], side: int) -> Path:
     """The images on one sheet as a GeoTIFF; its mask says where there are any."""
-    from rasterio.transform import from_origin
-
+    from keras_landslide.mapping.example import CRS, TRANSFORM
     from keras_landslide.mapping.raster import write_scene
 
     sheet, valid = np.zeros((side, side, 3), np.uint8), np.zeros((side, side), bool)
     for key, place in places.items():
         sheet[place], valid[place] = read[key][0], True
-    write_scene(path, sheet, CRS, from_origin(LEFT, TOP, METRES, METRES), valid)
+    write_scene(path, sheet, CRS, TRANSFORM, valid)
     return path
 
 
@@ -120,7 +119,7 @@ def mapped_scene(scene: Path, weights: str) -> tuple[np.ndarray, dict]:
     from keras_landslide import map_scene
 
     started = time.perf_counter()
-    made = map_scene(scene, scene.parent / "map", weights=weights, least_area=LEAST_AREA, gsd=METRES, overwrite=True)
+    made = map_scene(scene, scene.parent / "map", weights=weights, gsd=METRES, overwrite=True)
     with rasterio.open(scene.parent / "map" / made.folder / "landslides.tif") as file:
         classes = file.read(1)
     told = {

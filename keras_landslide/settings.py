@@ -69,6 +69,7 @@ PRECISIONS = {
 }
 JIT = {AUTO: "wherever it helps: not on TensorFlow's CPU", "on": "always", "off": "never"}
 SUBSETS = {"train": "trains", "val": "chooses the best epoch", "test": "is scored once, at the end"}
+LEAST_AREA = 100.0  # square metres of an outline on a map
 STATES = {  # of a landslide from one date to another
     "new": "no earlier outline overlaps it",
     "grown": "its area is larger by more than --growth",

@@ -1,6 +1,6 @@
 """What `map` takes, group by group."""
 
-from ..settings import SCENE_WEIGHTS
+from ..settings import LEAST_AREA, SCENE_WEIGHTS
 from .arguments import add_decision, length, positive
 
 
@@ -89,7 +89,7 @@ def _add_outlines(parser) -> None:
     outlines.add_argument(
         "--min-area",
         type=float,
-        default=100.0,
+        default=LEAST_AREA,
         metavar="M2",
         help="of an outline, in square metres (square pixels where a scene lies nowhere); default: %(default)g",
     )

@@ -117,11 +117,17 @@ def check_made_by(path: Path | str, mark: str) -> None:
             raise LandslideError(f"{path}: exists and was not made so before; choose another --out.")
 
 
-def check_writable(path: Path | str) -> None:
-    """Raise `LandslideError` if nothing can be created at or below the folder `path`; leaves no trace."""
+def nearest_existing(path: Path | str) -> Path:
+    """`path`, or the nearest folder above it that is there."""
     existing = Path(path).absolute()
     while not existing.exists():
         existing = existing.parent
+    return existing
+
+
+def check_writable(path: Path | str) -> None:
+    """Raise `LandslideError` if nothing can be created at or below the folder `path`; leaves no trace."""
+    existing = nearest_existing(path)
     try:
         if not existing.is_dir():
             raise NotADirectoryError(20, "not a folder")

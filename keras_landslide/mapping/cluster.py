@@ -41,9 +41,7 @@ if TYPE_CHECKING:
 FILES = ".shared-"  # begins the folder, in a folder of maps, of what workers need
 ANSWERS = 10  # seconds for a scheduler to answer
 LOOKS = 10  # seconds for a worker to see a folder
-ARRIVES = (
-    90  # seconds for a worker's file to be seen here: network file systems remember for a minute what is not there
-)
+ARRIVES = 90  # seconds for a worker's file to be seen here: some file systems remember long what was not there
 LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "asyncio")
 IGNORE_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 

@@ -8,14 +8,14 @@ from rasterio.transform import from_origin
 
 from ..models.loading import weights_file
 from ..models.saving import read_weights
-from ..settings import SCENE_WEIGHTS
+from ..settings import SCENE_WEIGHTS, Settings
 from .plan import Options
 from .raster import opened, write_scene
 from .rasters import CLASSES
 from .scenes import map_scenes
 
-METRES = 0.8
-CRS, LEFT, TOP = "EPSG:32648", 500_000.0, 3_020_000.0  # somewhere in the hills around Bijie
+METRES = Settings().image_gsd
+CRS, TRANSFORM = "EPSG:32648", from_origin(500_000.0, 3_020_000.0, METRES, METRES)  # in the hills around Bijie
 
 
 def mapped_example(
@@ -30,7 +30,7 @@ def mapped_example(
 
     Returns the map's classes, `(H, W)` uint8, and its page.
     """
-    write_scene(folder / "scene.tif", image, CRS, from_origin(LEFT, TOP, METRES, METRES))
+    write_scene(folder / "scene.tif", image, CRS, TRANSFORM)
     weights = [read_weights(weights_file(SCENE_WEIGHTS))]
     how = Options(gsd=METRES, runtime=runtime)
     (made,) = map_scenes([folder / "scene.tif"], folder / "map", weights, how, overwrite=overwrite, report=report)

@@ -15,18 +15,19 @@ import numpy as np
 import shapely
 
 from ..errors import LandslideError, unknown_name
+from ..files.checks import nearest_existing
 from ..models.description import Description, Scale
 from ..models.saving import StoredWeights
 from ..prediction.images import output_names
+from ..settings import LEAST_AREA
 from .blocks import BLOCK, Block, blocks, windows_of
 from .raster import MOST_RESAMPLED, Grid, Scene, open_scene
 from .rasters import Sheet
-from .vectors import placed, read_outlines, transformed
+from .vectors import Outlines, placed, read_outlines, transformed
 
 log = logging.getLogger("keras_landslide")
 
 GRIDS = ("scene", "model")
-LEAST_AREA = 100.0
 SPARE = 4 / 3  # what overviews add to a raster
 
 
@@ -126,44 +127,30 @@ def planned(
     """
     descriptions = [one.description for one in weights]
     _check_options(options, descriptions)
+    first, hashes = descriptions[0], tuple(one.stamp()["sha256"] for one in weights)
+    threshold = options.threshold
+    if threshold is None:
+        threshold = sum(one.threshold for one in descriptions) / len(descriptions)
+    area = None if options.area is None else read_outlines(options.area)
     jobs = []
     for path, name in zip(paths, output_names([Path(path) for path in paths]), strict=True):
         scene = open_scene(
             path, bands=options.bands, percentiles=options.percentiles, nodata_is_black=options.nodata_is_black
         )
-        if options.area is not None:
-            scene = dataclasses.replace(scene, area=_area(options.area, scene))
-        gsd, grid = _scaled(scene, descriptions[0].scale, options)
-        threshold = options.threshold
-        if threshold is None:
-            threshold = sum(one.threshold for one in descriptions) / len(descriptions)
-        hashes = tuple(one.stamp()["sha256"] for one in weights)
-        jobs.append(
-            Job(
-                name,
-                scene,
-                grid,
-                gsd,
-                options,
-                threshold,
-                descriptions[0].prediction_size,
-                hashes,
-                descriptions[0].licence,
-                side,
-            )
-        )
+        if area is not None:
+            scene = dataclasses.replace(scene, area=_in_pixels(area, options.area, scene))
+        gsd, grid = _scaled(scene, first.scale, options)
+        job = Job(name, scene, grid, gsd, options, threshold, first.prediction_size, hashes, first.licence, side)
+        jobs.append(job)
     return jobs
 
 
 def check_disk(folder: Path, jobs: Sequence[Job]) -> None:
     """Raise `LandslideError` where the disk of `folder` has less space than the scenes need.
 
-    Blocks go when their scene is finished, so that only one scene needs space for them.
+    Counted is what they need if all are made at once, as on a cluster.
     """
-    there = folder.absolute()
-    while not there.exists():
-        there = there.parent
-    free, needed = shutil.disk_usage(there).free, sum(job.bytes_needed() for job in jobs)
+    free, needed = shutil.disk_usage(nearest_existing(folder)).free, sum(job.bytes_needed() for job in jobs)
     if needed > free:
         raise LandslideError(
             f"{folder}: mapping needs up to {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free there; choose "
@@ -228,9 +215,8 @@ def _own_scale(own: tuple[float, float] | None) -> str:
     return f" (those of the scene are {own[0]:.2g} m)" if own else ""
 
 
-def _area(path: Path | str, scene: Scene) -> tuple:
-    """The polygons of a file in pixels of the scene."""
-    found = read_outlines(path)
+def _in_pixels(found: Outlines, path: Path | str | None, scene: Scene) -> tuple:
+    """The polygons of the file `path` in pixels of the scene."""
     if scene.crs is None or found.crs is None:
         raise LandslideError(f"{scene.path}: an area of interest needs a CRS of the scene and one of {path}.")
     polygons = transformed(found.geometries, found.crs, scene.crs)

@@ -15,7 +15,7 @@ import numpy as np
 import rasterio
 import rasterio.features
 from affine import Affine
-from pyproj import Geod, Transformer
+from pyproj import Transformer
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
@@ -23,6 +23,7 @@ from rasterio.windows import Window
 from ..data.letterbox import BAR_GREY
 from ..errors import LandslideError
 from ..files.atomic import written_beside
+from .vectors import ELLIPSOID, LONGITUDE_LATITUDE
 
 log = logging.getLogger("keras_landslide")
 
@@ -31,7 +32,6 @@ MOST_RESAMPLED = 2  # a factor beyond this, or below its inverse, is worth a war
 PERCENTILES = (2.0, 98.0)
 SAMPLED = 1024  # pixels of the longer side that percentiles are taken from
 CACHE = 64 * 2**20  # bytes that GDAL keeps of what it has read
-EARTH = Geod(ellps="WGS84")
 COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
@@ -312,12 +312,12 @@ def _stretch(
 def _pixel_metres(scene: Scene) -> tuple[float, float]:
     """See `Scene.pixel`."""
     x, y = scene.width / 2, scene.height / 2
-    to_degrees = Transformer.from_crs(scene.crs, "EPSG:4326", always_xy=True)
+    to_degrees = Transformer.from_crs(scene.crs, LONGITUDE_LATITUDE, always_xy=True)
     sides = []
     for step_x, step_y in ((0.5, 0), (0, 0.5)):
         ends = [scene.transform @ (x + sign * step_x, y + sign * step_y) for sign in (-1, 1)]
         degrees = [to_degrees.transform(*end) for end in ends]
-        sides.append(EARTH.inv(*degrees[0], *degrees[1])[2])
+        sides.append(ELLIPSOID.inv(*degrees[0], *degrees[1])[2])
     if not all(math.isfinite(side) and side > 0 for side in sides):
         raise LandslideError(f"{scene.path}: its place on the earth makes no sense; mend its transform or its CRS.")
     return sides[0], sides[1]

@@ -63,9 +63,19 @@ def write_results(job: Job, folder: Path, counts: Counts) -> Mapped:
     preview, to_preview = _preview(job)
     areas = [outline.area for outline in found]
     made = Mapped(
-        job.scene.path, job.name, job.scene.width, job.scene.height, job.gsd, job.threshold, len(found), sum(areas),
-        max(areas, default=0.0), PIXELS if job.scene.crs is None else METRES, counts.valid, counts.landslide,
-    )  # fmt: skip
+        scene=job.scene.path,
+        folder=job.name,
+        width=job.scene.width,
+        height=job.scene.height,
+        gsd=job.gsd,
+        threshold=job.threshold,
+        landslides=len(found),
+        area=sum(areas),
+        largest=max(areas, default=0.0),
+        unit=PIXELS if job.scene.crs is None else METRES,
+        valid_pixels=counts.valid,
+        landslide_pixels=counts.landslide,
+    )
     from_preview = job.scene.transform @ ~to_preview
     drawn = _drawn(preview, found, from_preview)
     write_image(folder / "preview.jpg", drawn)
@@ -93,9 +103,8 @@ def write_summary(folder: Path, done: Sequence[Mapped]) -> None:
 def _tolerance(job: Job) -> float:
     """How far a simplified outline may leave the pixels' own, in pixels of the results."""
     sheet = job.sheet
-    seen = (
-        sheet.shape[1] / job.grid.width + sheet.shape[0] / job.grid.height
-    ) / 2  # pixels of the results for one seen
+    # pixels of the results for one that the network saw
+    seen = (sheet.shape[1] / job.grid.width + sheet.shape[0] / job.grid.height) / 2
     if job.options.tolerance is None:
         return seen
     return job.options.tolerance if job.gsd is None else job.options.tolerance / job.gsd * seen
