@@ -2,10 +2,15 @@
 
 import json
 
+import cv2
+import numpy as np
 import pytest
+import rasterio
 
 from keras_landslide.cli import main
-from keras_landslide.demo import demo
+from keras_landslide.data.synthetic import mountain_scene
+from keras_landslide.demo import demo, demo_scene
+from tests.scenes import red_network
 from tests.small import small_network
 
 SMALL = {"scenes": 16, "image_size": 64, "frozen_epochs": 1, "unfrozen_epochs": 1, "frozen_batch_size": 4}
@@ -32,6 +37,28 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, fails):
     for more in ([], ["--overwrite"]):
         assert "holds something else" in fails("demo", "--out", tmp_path, *more)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_scene_is_painted_and_mapped(tmp_path, fails):
+    """Where red stands for landslide: the scores are those of the map against the painted mask."""
+    lines, out = [], tmp_path / "scene"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("keras_landslide.mapping.scenes.network_of", lambda *_: red_network(64))
+        scores = demo_scene(out, seed=3, size=(150, 200), report=lines.append)
+    truth = cv2.imread(str(out / "truth.png"), cv2.IMREAD_UNCHANGED) > 0
+    with rasterio.open(out / "scene.tif") as scene, rasterio.open(out / "map/scene/landslides.tif") as found:
+        assert scene.shape == found.shape == (150, 200) and scene.crs == found.crs
+        marked = found.read(1) == 1
+        np.testing.assert_array_equal(
+            np.moveaxis(scene.read(), 0, -1), mountain_scene(3, (150, 200), landslides=4).image
+        )
+    np.testing.assert_array_equal(truth, painted.mask > 0)
+    assert truth.any() and marked.any()
+    assert scores["confusion"][1] == [np.sum(truth & ~marked), np.sum(truth & marked)]
+    assert scores["landslide_iou"] == pytest.approx((truth & marked).sum() / (truth | marked).sum())
+    for named in ("scene.tif", "map/scene/index.html"):
+        assert (out / named).is_file() and str(out / named) in "\n".join(lines)
+    assert "exists; add --overwrite" in fails("demo", "--scene", "--out", out)
 
 
 @pytest.mark.slow

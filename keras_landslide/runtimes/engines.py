@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import __version__
 from ..data.synthetic import mountain_scene
 from ..errors import unknown_name
 from ..models.loading import rebuilt
@@ -66,7 +67,8 @@ def converted(
     if runtime == KERAS:
         return None
     chosen = usable(runtime)
-    folder = (cache or cache_folder()) / f"{weights.stamp()['sha256'][:16]}-{size}-{runtime}"
+    made_of = (weights.stamp()["sha256"][:16], str(size), runtime, __version__)  # another version may build otherwise
+    folder = (cache or cache_folder()) / "-".join(made_of)
     path = folder / f"{weights.description.name}{chosen.suffix}"
     if not path.exists():
         images = [mountain_scene(0, (size, size)).image]
