@@ -49,9 +49,8 @@ def test_a_scene_is_painted_and_mapped(tmp_path, fails):
     with rasterio.open(out / "scene.tif") as scene, rasterio.open(out / "map/scene/landslides.tif") as found:
         assert scene.shape == found.shape == (150, 200) and scene.crs == found.crs
         marked = found.read(1) == 1
-        np.testing.assert_array_equal(
-            np.moveaxis(scene.read(), 0, -1), mountain_scene(3, (150, 200), landslides=4).image
-        )
+        painted = mountain_scene(3, (150, 200), landslides=4)
+        np.testing.assert_array_equal(np.moveaxis(scene.read(), 0, -1), painted.image)
     np.testing.assert_array_equal(truth, painted.mask > 0)
     assert truth.any() and marked.any()
     assert scores["confusion"][1] == [np.sum(truth & ~marked), np.sum(truth & marked)]
