@@ -175,6 +175,7 @@ def learning_curves(rows: Mapping[str, Result]):
             axis.plot(best["epoch"], best[name], "o", color=COLOURS[row], markersize=3.5)
     for axis, label in ((miou, "validation mIoU"), (loss, "validation loss")):
         axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
     miou.legend(loc="lower right")
