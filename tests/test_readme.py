@@ -15,10 +15,11 @@ from keras_landslide.results.catalogue import SHIPPED, TABLE, computed, table_te
 from keras_landslide.results.result import read_results
 from keras_landslide.results.tables import all_tables
 from keras_landslide.scores import class_scores, interval, landslide_iou, mean_iou, mean_scores
+from keras_landslide.settings import AUTO, PRESETS
 from tests.conftest import ROOT, SHARED
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-RESULTS = sorted(path for path in (ROOT / "results").glob("*.json") if path.stem in ROWS)
+RESULTS = sorted(path for path in (ROOT / "results").glob("*.json") if path.stem.split("_seed")[0] in ROWS)
 SHIPPED_RESULTS = sorted((ROOT / "results" / "shipped").glob("*.json"))
 
 
@@ -72,6 +73,13 @@ def test_a_result_agrees_with_its_own_counts(path):
     assert total.tolist() == content["confusion"]
     assert content["miou"] == pytest.approx(mean_scores(total)["miou"])
     assert content["landslide"]["iou"] == pytest.approx(class_scores(total)["iou"][1])
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_all_rows_of_the_table_have_one_preset(path):
+    told = json.loads(path.read_text(encoding="utf-8"))["settings"]
+    wanted = PRESETS["table"].items() - {("precision", AUTO)}  # what that was is told
+    assert wanted <= told.items()
 
 
 def blocks(content, key: str) -> list[dict]:
