@@ -18,7 +18,7 @@ EXPORT = [  # at least what the tests run on: converters follow each other close
 GEO = [  # the first for NumPy 2, or the first with wheels for Python 3.13
     "rasterio>=1.4",  # reads scenes with their georeference
     "pyogrio>=0.10",  # reads and writes GeoPackages, without pandas
-    "shapely>=2.0.6",  # works on whole arrays of outlines since 2.0
+    "shapely>=2.1",  # works on whole arrays of outlines, and turns their rings as GeoJSON wants them
     "pyproj>=3.7",  # coordinates and areas on the earth
     "affine>=3",  # which rasterio brings; the first that is multiplied with @
 ]
