@@ -21,7 +21,7 @@ class Recipe:
     Geometry: `angles` in degrees are drawn from with `rotation_probability`, `angle_jitter` is added either way; then
     left and right, top and bottom are exchanged with `flip_probability` and `vertical_flip_probability`; `zoom` is the
     range of the part of each dimension that is kept (0.7: a crop to 0.7, resized back; 1.3: shrunk, with room around),
-    placed at random.
+    placed at random. What opens beyond the sample is grey and ignored, or with `mirrored` the sample again.
 
     Colours, each the largest relative change: `brightness` of all values, `contrast` of the distance from the mean,
     `tint` of each channel, `saturation` of the distance from grey (seasons), `gamma` of the exponent (the response of
@@ -34,6 +34,7 @@ class Recipe:
     flip_probability: float = 0.0
     vertical_flip_probability: float = 0.0
     zoom: tuple[float, float] = (1.0, 1.0)
+    mirrored: bool = False
     brightness: float = 0.0
     contrast: float = 0.0
     tint: float = 0.0
@@ -76,8 +77,11 @@ ONE_SCALE = (0.8, 1.25)  # a quarter more or less: as far as satellites and seas
 
 
 def at_one_scale(recipe: Recipe) -> Recipe:
-    """The recipe for images that all have one scale: where it crops, sizes vary by a quarter at most."""
-    return recipe if recipe.zoom == (1.0, 1.0) else dataclasses.replace(recipe, zoom=ONE_SCALE)
+    """The recipe for images that all have one scale: sizes vary by a quarter at most, and no corner is grey.
+
+    In the windows of a scene ground goes on to the edges.
+    """
+    return recipe if recipe.zoom == (1.0, 1.0) else dataclasses.replace(recipe, zoom=ONE_SCALE, mirrored=True)
 
 
 def rotation(degrees):
@@ -102,8 +106,10 @@ def _matrix(rows):
     return tf.stack([tf.stack([tf.cast(value, tf.float32) for value in row]) for row in rows])
 
 
-def warp(image, labels, matrix):
-    """Resample `(H, W, 3)` (bilinear, to float32) and `(H, W)` uint8 (nearest); what opens is grey and ignored.
+def warp(image, labels, matrix, mirrored: bool = False):
+    """Resample `(H, W, 3)` (bilinear, to float32) and `(H, W)` uint8 (nearest).
+
+    What opens is grey and ignored, or with `mirrored` the picture again, reflected at its edge.
 
     Plain gathers and arithmetic: slow one by one, but XLA makes them one loop over the pixels, at less than half the
     cost of TensorFlow's own projective transform (`benchmarks/augmentation.py`).
@@ -115,6 +121,8 @@ def warp(image, labels, matrix):
     down, right = tf.meshgrid(_from_centre(height), _from_centre(width), indexing="ij")
     x = matrix[0, 0] * right + matrix[0, 1] * down + (matrix[0, 2] + (width - 1) / 2)
     y = matrix[1, 0] * right + matrix[1, 1] * down + (matrix[1, 2] + (height - 1) / 2)
+    if mirrored:
+        x, y = _reflected(x, width), _reflected(y, height)
     x, y = tf.clip_by_value(x, -1.0, float(width)) + 1.0, tf.clip_by_value(y, -1.0, float(height)) + 1.0
     left, top = tf.floor(x), tf.floor(y)
     across, along = x - left, y - top
@@ -127,6 +135,12 @@ def warp(image, labels, matrix):
     upper, lower = between(place), between(place + row)
     nearest = place + tf.cast(across >= 0.5, tf.int32) + row * tf.cast(along >= 0.5, tf.int32)
     return upper + (lower - upper) * along[..., tf.newaxis], tf.gather(classes, nearest)
+
+
+def _reflected(place, length: int):
+    """Places beyond either end of a side, back inside, half a pixel beyond its first and last pixel the mirror."""
+    beyond = tf.abs(place + 0.5)  # from the edge
+    return length - tf.abs(length - beyond) - 0.5
 
 
 def _from_centre(length: int):
@@ -145,7 +159,7 @@ def augment(image, labels, recipe: Recipe, seed):
 
 @tf.function(jit_compile=True, autograph=False)
 def _variant(image, labels, recipe: Recipe, drawn):
-    image, labels = warp(image, labels, drawn_matrix(recipe, drawn, *labels.shape))
+    image, labels = warp(image, labels, drawn_matrix(recipe, drawn, *labels.shape), recipe.mirrored)
     return colours(image, recipe, drawn), labels
 
 

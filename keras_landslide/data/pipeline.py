@@ -9,13 +9,15 @@ import tensorflow as tf
 from ..settings import IGNORE_LABEL
 from .augment import RECIPES, at_one_scale, augment
 from .letterbox import BAR_GREY, Letterbox, crop_window
-from .native import drawn_square, resampled, resampled_labels
+from .native import drawn_square, full_square, resampled, resampled_labels
 from .sample import Sample
 
 # Letterboxed samples kept in memory between epochs: 1200 of 473 × 473, which is every image of a small data set; of a
 # folder of any size no more than this.
 CACHE_BYTES = 1 << 30
 WHOLE = (0, 1)  # the shard of who reads all
+DRAWS = {"squeeze": 0, "crop": 2, "native": 6}  # numbers in [0, 1) that say what a sample shows
+SURROUNDED = 0.5  # of the squares at one scale: the others show one image and grey, as a single image is predicted
 
 
 def training_stream(
@@ -43,8 +45,8 @@ def training_stream(
 
     With `sampling` `squeeze` every image is scaled to `image_size`. With `crop`, what is larger is cut to it at a place
     drawn anew each time, and what is smaller is enlarged. With `native`, every image is resampled by `zoom` and seen
-    through a square at a place drawn anew each time; augmentation varies its scale by a quarter and no more. Of the
-    last two nothing is kept.
+    through a square at a place drawn anew each time; in half of the squares another sample lies around it, as ground
+    goes on in a scene; augmentation varies its scale by a quarter and no more. Of the last two nothing is kept.
 
     `shard` (i, n) gives part i of n equal parts of every batch, of which nothing else is read: the parts together are
     the whole batch, sample by sample.
@@ -65,7 +67,7 @@ def training_stream(
         return tf.data.Dataset.from_tensor_slices((epochs, places, tf.gather(order, places)))
 
     def sample(epoch, place, index):
-        drawn = tf.random.stateless_uniform([2], seed_pair(seed + 1, epoch, place, 1)) if sampling != "squeeze" else ()
+        drawn = tf.random.stateless_uniform([DRAWS[sampling]], seed_pair(seed + 1, epoch, place, 1))
         image, labels = read(index, drawn)
         return augment(image, labels, recipe, seed_pair(seed + 1, epoch, place))
 
@@ -158,21 +160,21 @@ def _reader(
 ):
     """Sample number to a square image and labels.
 
-    Without a `place` that is all of the sample, letterboxed; with one it is what `drawn_square` gives at the scale of
-    `zoom`, or without a `zoom` what `crop_window` gives.
+    Without numbers `drawn` that is all of the sample, letterboxed; with them it is what `crop_window` leaves of it, or
+    with a `zoom` what `_at_one_scale` gives.
     """
     # TensorFlow never forgets a Python function that it was given: what this one held would stay until the program ends
     remembered = weakref.ref(kept) if kept is not None else lambda: None
 
-    def read(index, place):
+    def read(index, drawn):
         kept, index = remembered(), int(index)
         if kept is not None and index in kept:
             return kept[index]
+        if len(drawn) and zoom is not None:
+            return _at_one_scale(samples, index, image_size, zoom, drawn)
         image, labels = samples[index].read()
-        if len(place) and zoom is not None:
-            return drawn_square(resampled(image, zoom), resampled_labels(labels, zoom), image_size, place)
-        if len(place):
-            window = crop_window(*labels.shape, image_size, place)
+        if len(drawn):
+            window = crop_window(*labels.shape, image_size, drawn)
             image, labels = image[window], labels[window]
         box = Letterbox(*labels.shape, image_size)
         letterboxed = box.image_in(image), box.labels_in(labels)
@@ -180,11 +182,25 @@ def _reader(
             kept[index] = letterboxed
         return letterboxed
 
-    def op(index, place=()):
-        image, labels = tf.numpy_function(read, [index, tf.convert_to_tensor(place, tf.float32)], (tf.uint8, tf.uint8))
+    def op(index, drawn=()):
+        image, labels = tf.numpy_function(read, [index, tf.convert_to_tensor(drawn, tf.float32)], (tf.uint8, tf.uint8))
         return tf.ensure_shape(image, (image_size, image_size, 3)), tf.ensure_shape(labels, (image_size, image_size))
 
     return op
+
+
+def _at_one_scale(
+    samples: Sequence[Sample], index: int, size: int, zoom: float, drawn: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """A square of a sample, `drawn_square`, and around it grey or, in `SURROUNDED` of all, any other sample."""
+
+    def at_scale(index):
+        image, labels = samples[index].read()
+        return resampled(image, zoom), resampled_labels(labels, zoom)
+
+    surrounded, other = drawn[2] < SURROUNDED, int(drawn[3] * len(samples))
+    around = full_square(*at_scale(other), size, drawn[4:]) if surrounded else None
+    return drawn_square(*at_scale(index), size, drawn[:2], around)
 
 
 def seed_pair(seed: int, *numbers):

@@ -25,8 +25,8 @@ def geometry_of(name: str) -> Recipe:
     return Recipe(**{**vars(RECIPES[name]), **dict.fromkeys(COLOURS, 0.0)})
 
 
-def warped(image, labels, matrix):
-    moved, moved_labels = warp(tf.constant(image, tf.float32), tf.constant(labels), matrix)
+def warped(image, labels, matrix, mirrored=False):
+    moved, moved_labels = warp(tf.constant(image, tf.float32), tf.constant(labels), matrix, mirrored)
     return moved.numpy(), moved_labels.numpy()
 
 
@@ -58,6 +58,22 @@ def test_corners_that_open_are_ignored_and_grey(aligned):
     moved, labels = warped(*aligned, rotation(45.0))
     assert labels[0, 0] == 255 and labels[-1, -1] == 255 and (moved[0, 0] == 128).all()
     assert labels[SIZE // 2, SIZE // 2] != 255
+
+
+def test_corners_are_mirrored_as_opencv_does_it(aligned):
+    image, labels = aligned
+    degrees, part = 30.0, 1.25
+    centre = (SIZE - 1) / 2
+    matrix = cv2.getRotationMatrix2D((centre, centre), degrees, 1 / part)
+    options = {"dsize": (SIZE, SIZE), "borderMode": cv2.BORDER_REFLECT}
+    place = rotation(degrees) @ crop(part, 0.0, 0.0)
+    moved, moved_labels = warped(image, labels, place, mirrored=True)
+    assert np.abs(moved - cv2.warpAffine(image, matrix, flags=cv2.INTER_LINEAR, **options)).mean() < 1.0
+    nearest = cv2.warpAffine(labels, matrix, flags=cv2.INTER_NEAREST, **options)
+    assert (moved_labels == nearest).mean() > 0.99 and set(np.unique(moved_labels)) == {0, 1}
+    grey, ignored = warped(image, labels, place)
+    opened = ignored == 255
+    assert opened.mean() > 0.3 and np.abs(moved - grey)[opened].mean() > 20
 
 
 def test_crop_enlarges_the_part_it_keeps(aligned):
