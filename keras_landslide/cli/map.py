@@ -37,6 +37,7 @@ def map(options) -> None:
         least_area=options.min_area,
         tolerance=options.simplify,
         runtime=options.runtime,
+        bfloat16=options.bfloat16,
     )
     goes = {"overwrite": options.overwrite, "resume": options.resume}
     with progress(0, "mapping", "window") as shown:

@@ -36,6 +36,11 @@ def _add_network(parser) -> None:
     network.add_argument(
         "--runtime", metavar="NAME", help="openvino, onnx or keras; default: the first of these that is installed"
     )
+    network.add_argument(
+        "--bfloat16",
+        action="store_true",
+        help="compute in bfloat16, for processors that multiply it; a few pixels change class (runtime openvino)",
+    )
 
 
 def _add_machines(parser) -> None:

@@ -5,11 +5,11 @@ Going on after a kill and working on several machines are therefore the same: wh
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from rasterio import DatasetReader
@@ -26,6 +26,7 @@ MOST = 254  # the highest grey level that is a value
 LEVELS = (MOST, 2 * MOST)  # grey levels of a probability of 1, and of a standard deviation of 1, which is at most half
 
 Watch = Callable[[int], object]
+Given, Found = TypeVar("Given"), TypeVar("Found")
 
 
 def unwatched(count: int) -> None:
@@ -124,22 +125,43 @@ def predicted(piece: Piece, network: Network, watch: Watch = unwatched) -> np.nd
     """The block's probability of landslide, `(1, h, w)` uint8, or that and its spread, `(2, h, w)` (`LEVELS`).
 
     Σw·p / Σw over the windows, which weigh most in their middle; `NODATA` where the scene is not valid. `watch` is told
-    after each step how many windows it was.
+    after each step how many windows it was. The network works at a batch while the one before is blended.
     """
     total = np.zeros((network.kinds, *piece.valid.shape), np.float32)
     weight = np.zeros(piece.valid.shape, np.float32)
     hann = window_weights(network.size)
-    for first in range(0, len(piece.windows), BATCH):
-        windows = piece.windows[first : first + BATCH]
-        found = network(np.stack([piece.image[window.both("seen")] for window in windows]))
-        for number, window in enumerate(windows):
-            part, place = window.both("part"), window.both("place")
-            total[:, *place] += hann[part] * found[:, number][:, *part]
-            weight[place] += hann[part]
-        watch(len(windows))
+    batches = [piece.windows[first : first + BATCH] for first in range(0, len(piece.windows), BATCH)]
+
+    def probabilities(batch: list[Window]) -> np.ndarray:
+        return network(np.stack([piece.image[window.both("seen")] for window in batch]))
+
+    with ThreadPoolExecutor(1) as worker:
+        for batch, found in zip(batches, one_ahead(worker, probabilities, batches), strict=True):
+            for number, window in enumerate(batch):
+                part, place = window.both("part"), window.both("place")
+                total[:, *place] += hann[part] * found[:, number][:, *part]
+                weight[place] += hann[part]
+            watch(len(batch))
     mean = total / np.where(piece.valid, weight, 1)
     levels = np.rint(mean * np.array(LEVELS[: network.kinds], np.float32)[:, None, None])
     return np.where(piece.valid, np.clip(levels, 0, MOST), NODATA).astype(np.uint8)
+
+
+def one_ahead(worker: Executor, function: Callable[[Given], Found], items: Iterable[Given]) -> Iterator[Found]:
+    """`function` of each item in their order; `worker` is at the next while the last is looked at.
+
+    >>> with ThreadPoolExecutor(1) as worker:
+    ...     list(one_ahead(worker, abs, [-1, 2, -3]))
+    [1, 2, 3]
+    """
+    before: Future | None = None
+    for item in items:
+        now = worker.submit(function, item)
+        if before:
+            yield before.result()
+        before = now
+    if before:
+        yield before.result()
 
 
 def predict_blocks(
@@ -152,11 +174,7 @@ def predict_blocks(
 
     written: Future | None = None
     with scene.opened() as dataset, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        ahead = reader.submit(read, todo[0])
-        for block, following in itertools.zip_longest(todo, todo[1:]):
-            piece = ahead.result()
-            if following:
-                ahead = reader.submit(read, following)
+        for block, piece in zip(todo, one_ahead(reader, read, todo), strict=True):
             found = predicted(piece, network, watch)
             watch(windows_of(block, grid, network.size) - len(piece.windows))
             if written:

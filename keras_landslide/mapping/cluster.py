@@ -97,6 +97,7 @@ class FilesRecipe:
     size: int
     average_flips: bool
     spread: bool
+    bfloat16: bool
 
     def network(self, threads: int) -> Network:
         load_tensorflow()
@@ -104,9 +105,8 @@ class FilesRecipe:
         from ..runtimes.engines import engine
 
         cache = Path(self.cache)
-        runs = [
-            engine(read_weights(path), self.runtime, self.size, threads=threads, cache=cache) for path in self.weights
-        ]
+        how = {"threads": threads, "bfloat16": self.bfloat16, "cache": cache}
+        runs = [engine(read_weights(path), self.runtime, self.size, **how) for path in self.weights]
         return Network(runs, self.size, self.average_flips, self.spread)
 
 
@@ -170,7 +170,8 @@ def recipe_of(
         made = converted(one, runtime, size, report=report)
         if made is not None:
             shutil.copytree(made.parent, cache / made.parent.name, dirs_exist_ok=True)
-    return FilesRecipe(tuple(copies), str(cache), runtime, size, options.average_flips, options.uncertainty)
+    how = options.average_flips, options.uncertainty, options.bfloat16
+    return FilesRecipe(tuple(copies), str(cache), runtime, size, *how)
 
 
 def map_blocks(

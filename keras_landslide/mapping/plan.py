@@ -50,6 +50,7 @@ class Options:
         tolerance: metres, or pixels, by which a simplified outline may leave the pixels' own; by default one pixel that
             the network saw.
         runtime: `keras`, `openvino` or `onnx`; by default the fastest that is installed.
+        bfloat16: compute in that type, with a few pixels in another class, where runtime and processor can.
     """
 
     gsd: float | None = None
@@ -65,6 +66,7 @@ class Options:
     least_area: float = LEAST_AREA
     tolerance: float | None = None
     runtime: str | None = None
+    bfloat16: bool = False
 
 
 @dataclass(frozen=True)

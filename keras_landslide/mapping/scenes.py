@@ -83,7 +83,7 @@ def network_of(
 ) -> Network:
     """What the blocks are predicted with."""
     runtime = options.runtime or fastest_runtime()
-    runs = [engine(one, runtime, size, report=report) for one in weights]
+    runs = [engine(one, runtime, size, bfloat16=options.bfloat16, report=report) for one in weights]
     return Network(runs, size, options.average_flips, options.uncertainty)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import __version__
 from ..data.synthetic import mountain_scene
-from ..errors import unknown_name
+from ..errors import LandslideError, unknown_name
 from ..models.loading import rebuilt
 from ..models.saving import StoredWeights
 from .export import FORMATS, Runner, export_model, usable
@@ -31,21 +31,27 @@ def engine(
     size: int,
     *,
     threads: int = 0,
+    bfloat16: bool = False,
     cache: Path | None = None,
     report: Callable[[str], object] = lambda line: None,
 ) -> Runner:
     """A function from `(N, size, size, 3)` float32, RGB 0–255, to probabilities `(N, size, size, classes)`.
 
     For another runtime than Keras the weights are converted where that was not done before (`converted`). It computes
-    in so many `threads`, and for 0 in as many as the runtime likes; TensorFlow keeps to what it began with. Raises
-    `LandslideError` for a runtime that is unknown or not installed.
+    in so many `threads`, and for 0 in as many as the runtime likes; TensorFlow keeps to what it began with. With
+    `bfloat16` its kernels are of that type, which not every runtime has.
+
+    Raises `LandslideError` for a runtime that is unknown or not installed, or has no such kernels for this processor.
     """
+    if bfloat16 and not (runtime in FORMATS and FORMATS[runtime].loads_bfloat16):
+        able = [name for name in FASTEST_FIRST if name != KERAS and FORMATS[name].loads_bfloat16]
+        raise LandslideError(f"--bfloat16 is for the runtime {', '.join(able)}, and this is {runtime}; leave it out.")
     path = converted(weights, runtime, size, cache=cache, report=report)
     if path is None:
         _limit_tensorflow(threads)
         return rebuilt(weights, input_shape=(size, size, 3)).predict_on_batch
     chosen = usable(runtime)
-    run = chosen.load(path, threads)
+    run = chosen.load(path, threads, bfloat16=True) if bfloat16 else chosen.load(path, threads)
     return run if chosen.any_size else lambda batch: np.concatenate([run(one[np.newaxis]) for one in batch])
 
 

@@ -32,7 +32,8 @@ class Format:
     `any_size` marks formats in which the number and size of images stay open; the others take one square image.
     `load` makes a function from images `(N, H, W, 3)` float32 RGB 0–255 to probabilities `(N, H, W, classes)` of an
     exported file, whatever the file itself takes; where that can be said, it computes in so many threads, and for 0 in
-    as many as the runtime likes. `tiles` marks files for Deepness: those take 0–1, and have channels first.
+    as many as the runtime likes. Of formats marked `loads_bfloat16` it takes `bfloat16=True`, for kernels of that type.
+    `tiles` marks files for Deepness: those take 0–1, and have channels first.
     """
 
     keras_name: str
@@ -40,6 +41,7 @@ class Format:
     packages: tuple[str, ...]
     any_size: bool
     load: Callable[..., Runner]  # of a path, and of a number of threads
+    loads_bfloat16: bool = False
     tiles: bool = False
 
     def shape(self, size: int) -> tuple[int | None, ...]:
@@ -79,13 +81,16 @@ def _run_onnx(path: Path, threads: int = 0) -> Runner:
     return lambda images: session.run(None, {name: images})[0]
 
 
-def _run_openvino(path: Path, threads: int = 0) -> Runner:
+def _run_openvino(path: Path, threads: int = 0, bfloat16: bool = False) -> Runner:
     import openvino
 
+    core = openvino.Core()
+    if bfloat16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise LandslideError("This processor has no instructions for bfloat16; leave --bfloat16 out.")
     # without the hint it computes in bfloat16 where the processor can
-    model = openvino.Core().compile_model(
-        path, "CPU", {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
-    )
+    precision = "bf16" if bfloat16 else "f32"
+    how = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads}
+    model = core.compile_model(path, "CPU", how)
     return lambda images: model(images)[0]
 
 
@@ -113,7 +118,7 @@ def _run_deepness(path: Path, threads: int = 0) -> Runner:
 FORMATS = {
     "savedmodel": Format("tf_saved_model", "_saved_model", ("tensorflow",), True, _run_saved_model),
     "onnx": Format("onnx", ".onnx", ("onnx", "tf2onnx", "onnxruntime"), True, _run_onnx),
-    "openvino": Format("openvino", ".xml", ("openvino",), False, _run_openvino),
+    "openvino": Format("openvino", ".xml", ("openvino",), False, _run_openvino, loads_bfloat16=True),
     "litert": Format("litert", ".tflite", ("ai_edge_litert",), False, _run_litert),
     "deepness": Format("onnx", "_deepness.onnx", ("onnx", "tf2onnx", "onnxruntime"), False, _run_deepness, tiles=True),
 }

@@ -4,11 +4,15 @@ import keras
 import numpy as np
 import pytest
 
+from keras_landslide.data.synthetic import mountain_scene
 from keras_landslide.errors import LandslideError
 from keras_landslide.models import Description, build_model, save_weights
 from keras_landslide.models.calibration import calibrate_batch_normalization
+from keras_landslide.models.loading import weights_file
 from keras_landslide.models.saving import StoredWeights, read_weights
 from keras_landslide.runtimes import engines
+from keras_landslide.runtimes.export import FORMATS
+from keras_landslide.settings import SCENE_WEIGHTS
 
 SIDE = 64
 ROW = {"architecture": "pspnet", "backbone": "mobilenet_v2", "output_stride": 16}
@@ -37,6 +41,58 @@ def test_an_unknown_runtime_is_told_and_nothing_is_converted(stored, tmp_path):
     with pytest.raises(LandslideError, match=r"openvina.*did you mean 'openvino'"):
         engines.engine(stored, "openvina", SIDE)
     assert not (tmp_path / "cache").exists()
+
+
+class Processor:
+    """Stands for OpenVINO on a processor that can do so much; notes what a model was compiled with."""
+
+    def __init__(self, *can: str):
+        self.can, self.asked = can, []
+
+    def get_property(self, device, name):
+        assert (device, name) == ("CPU", "OPTIMIZATION_CAPABILITIES")
+        return list(self.can)
+
+    def compile_model(self, path, device, how):
+        self.asked.append(how["INFERENCE_PRECISION_HINT"])
+        return lambda images: [images]
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "keras"])
+def test_bfloat16_is_refused_by_runtimes_without_it_before_anything_is_read(runtime):
+    with pytest.raises(LandslideError, match=f"--bfloat16.*openvino.*{runtime}"):
+        engines.engine(None, runtime, SIDE, bfloat16=True)
+
+
+def test_bfloat16_only_when_asked_and_where_the_processor_can(monkeypatch, tmp_path):
+    load = FORMATS["openvino"].load
+    for can, asked, wanted in ((("FP32", "BF16"), True, "bf16"), (("FP32", "BF16"), False, "f32"), ((), False, "f32")):
+        processor = Processor(*can)
+        monkeypatch.setattr("openvino.Core", lambda processor=processor: processor)
+        load(tmp_path, bfloat16=asked)
+        assert processor.asked == [wanted]
+    monkeypatch.setattr("openvino.Core", lambda: Processor("FP32"))
+    with pytest.raises(LandslideError, match="no instructions for bfloat16; leave --bfloat16 out"):
+        load(tmp_path, bfloat16=True)
+
+
+@pytest.mark.slow
+def test_in_bfloat16_pixels_keep_their_class(tmp_path, monkeypatch):
+    """The shipped weights on a painted scene, by OpenVINO on processors that can."""
+    import openvino
+
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this processor has no instructions for bfloat16")
+    weights, size = read_weights(weights_file(SCENE_WEIGHTS)), 256
+    batch = np.stack([mountain_scene(seed, (size, size), landslides=2).image for seed in range(8)]).astype(np.float32)
+    exact, found = (
+        engines.engine(weights, "openvino", size, cache=tmp_path, bfloat16=asked)(batch)[..., 1]
+        for asked in (False, True)
+    )
+    assert np.abs(found - exact).max() > 1e-4  # it is another computation
+    threshold = weights.description.threshold
+    assert 0.001 < (exact > threshold).mean() < 0.9
+    assert ((found > threshold) == (exact > threshold)).mean() > 0.995
 
 
 @pytest.mark.slow
