@@ -1,6 +1,6 @@
 <!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
 <qgis version="3.22" styleCategories="Symbology">
-  <renderer-v2 type="graduatedRenderer" attr="mean_probability" graduatedMethod="GraduatedColor" symbollevels="0" forceraster="0" enableorderby="0">
+  <renderer-v2 type="graduatedSymbol" attr="mean_probability" graduatedMethod="GraduatedColor" symbollevels="0" forceraster="0" enableorderby="0">
     <ranges>
       <range lower="0.000000" upper="0.700000" symbol="0" label="mean probability below 0.7" render="true"/>
       <range lower="0.700000" upper="0.850000" symbol="1" label="0.7 to 0.85" render="true"/>
