@@ -125,18 +125,19 @@ def predicted(piece: Piece, network: Network, watch: Watch = unwatched) -> np.nd
     """The block's probability of landslide, `(1, h, w)` uint8, or that and its spread, `(2, h, w)` (`LEVELS`).
 
     Σw·p / Σw over the windows, which weigh most in their middle; `NODATA` where the scene is not valid. `watch` is told
-    after each step how many windows it was. The network works at a batch while the one before is blended.
+    after each step how many windows it was. The network works while the next batch is put together and the last blended.
     """
     total = np.zeros((network.kinds, *piece.valid.shape), np.float32)
     weight = np.zeros(piece.valid.shape, np.float32)
     hann = window_weights(network.size)
     batches = [piece.windows[first : first + BATCH] for first in range(0, len(piece.windows), BATCH)]
 
-    def probabilities(batch: list[Window]) -> np.ndarray:
-        return network(np.stack([piece.image[window.both("seen")] for window in batch]))
+    def seen(batch: list[Window]) -> np.ndarray:
+        return np.stack([piece.image[window.both("seen")] for window in batch], dtype=np.float32)
 
-    with ThreadPoolExecutor(1) as worker:
-        for batch, found in zip(batches, one_ahead(worker, probabilities, batches), strict=True):
+    with ThreadPoolExecutor(1) as before, ThreadPoolExecutor(1) as worker:
+        answers = one_ahead(worker, network, one_ahead(before, seen, batches))
+        for batch, found in zip(batches, answers, strict=True):
             for number, window in enumerate(batch):
                 part, place = window.both("part"), window.both("place")
                 total[:, *place] += hann[part] * found[:, number][:, *part]

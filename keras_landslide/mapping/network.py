@@ -26,14 +26,16 @@ class Network:
     spread: bool = False
 
     def __call__(self, windows: np.ndarray) -> np.ndarray:
-        """Of windows `(N, S, S, 3)` uint8 the mean opinion and, with `spread`, the standard deviation of all.
+        """Of windows `(N, S, S, 3)`, RGB 0–255, the mean opinion and, with `spread`, the standard deviation of all.
 
         Returns `(kinds, N, S, S)` float32, with one kind or two.
         """
-        batch = windows.astype(np.float32)
+        batch = windows.astype(np.float32, copy=False)
         flips = FLIPS if self.average_flips else FLIPS[:1]
-        opinions = np.stack([_mirrored(run, batch, flip) for run in self.runs for flip in flips])
-        found = [opinions.mean(axis=0), opinions.std(axis=0)]
+        opinions = [_mirrored(run, batch, flip) for run in self.runs for flip in flips]
+        if len(opinions) == self.kinds == 1:
+            return opinions[0][np.newaxis]  # its own mean: to take it would cost two copies
+        found = [np.mean(opinions, axis=0), np.std(opinions, axis=0)]
         return np.stack(found[: self.kinds])
 
     @property

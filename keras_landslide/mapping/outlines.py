@@ -75,12 +75,18 @@ def _polygons(classes: rasterio.DatasetReader, least_pixels: float) -> np.ndarra
     least = least_pixels * abs(classes.transform.determinant)
     polygons = [
         polygon
-        for polygon in (shapely.geometry.shape(geometry) for geometry, value in found if value == 1)
+        for polygon in (_polygon(geometry["coordinates"]) for geometry, value in found if value == 1)
         if polygon.area >= least
     ]
     in_pixels = shapely.transform(placed(polygons, ~classes.transform), np.rint)
     left, top, *_ = shapely.bounds(in_pixels).T
     return in_pixels[np.lexsort((left, top))]  # GDAL gives each where it ends
+
+
+def _polygon(rings: list[list[tuple[float, float]]]) -> shapely.Polygon:
+    """Of arrays, which Shapely takes as they are, where it goes through lists point by point."""
+    shell, *holes = (np.array(ring) for ring in rings)
+    return shapely.Polygon(shell, holes)
 
 
 def _pixel_area(sheet: Sheet) -> float:

@@ -186,9 +186,9 @@ def _scaled(side: int, factor: float) -> int:
 
 
 @contextmanager
-def gdal() -> Iterator[None]:
+def gdal(**options) -> Iterator[None]:
     """GDAL with little memory, and without warnings of images that lie nowhere on the earth: such are welcome."""
-    with rasterio.Env(GDAL_CACHEMAX=CACHE), warnings.catch_warnings():
+    with rasterio.Env(GDAL_CACHEMAX=CACHE, **options), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
 

@@ -94,8 +94,9 @@ def write_rasters(
             counts.landslide += int((classes == 1).sum())
     for name, path in plain.items():
         how = {"overview_resampling": "mode" if name == CLASSES else "average", "resampling": "nearest"}
-        with gdal():
-            copy(path, out / name, driver="COG", compress="DEFLATE", blocksize=TILE, bigtiff="IF_SAFER", **how)
+        how |= {"driver": "COG", "compress": "DEFLATE", "blocksize": TILE, "bigtiff": "IF_SAFER"}
+        with gdal(GDAL_NUM_THREADS="ALL_CPUS"):
+            copy(path, out / name, **how)
         path.unlink()
     return counts
 
@@ -111,7 +112,7 @@ def _written(sheet: Sheet, paths: Mapping[str, Path], tags: Mapping[str, str]) -
     height, width = sheet.shape
     how = {
         "driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "uint8", "nodata": NODATA,
-        "tiled": True, "blockxsize": TILE, "blockysize": TILE, "compress": "DEFLATE", "bigtiff": "IF_SAFER",
+        "tiled": True, "blockxsize": TILE, "blockysize": TILE, "bigtiff": "IF_SAFER",
         "crs": sheet.scene.crs, "transform": sheet.transform,
     }  # fmt: skip
     files = {}

@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from .. import __version__
 from ..data.synthetic import mountain_scene
 from ..errors import LandslideError, unknown_name
@@ -51,8 +49,7 @@ def engine(
         _limit_tensorflow(threads)
         return rebuilt(weights, input_shape=(size, size, 3)).predict_on_batch
     chosen = usable(runtime)
-    run = chosen.load(path, threads, bfloat16=True) if bfloat16 else chosen.load(path, threads)
-    return run if chosen.any_size else lambda batch: np.concatenate([run(one[np.newaxis]) for one in batch])
+    return chosen.load(path, threads, bfloat16=True) if bfloat16 else chosen.load(path, threads)
 
 
 def converted(

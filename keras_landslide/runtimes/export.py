@@ -19,6 +19,7 @@ from ..models.saving import StoredWeights
 from ..settings import SMALLEST_INPUT
 from . import deepness
 
+AT_A_TIME = 8  # images, at most
 AGREEMENT = 1e-3  # the largest difference of a probability that is still the same model
 INSTALL = 'pip install "keras-landslide[export]"'
 
@@ -89,9 +90,22 @@ def _run_openvino(path: Path, threads: int = 0, bfloat16: bool = False) -> Runne
         raise LandslideError("This processor has no instructions for bfloat16; leave --bfloat16 out.")
     # without the hint it computes in bfloat16 where the processor can
     precision = "bf16" if bfloat16 else "f32"
-    how = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads}
+    # several images at a time, each in few threads: faster than one after another, each in all threads
+    side_by_side = {"PERFORMANCE_HINT": "THROUGHPUT", "PERFORMANCE_HINT_NUM_REQUESTS": AT_A_TIME}
+    how = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, **side_by_side}
     model = core.compile_model(path, "CPU", how)
-    return lambda images: model(images)[0]
+    shape = tuple(model.output().shape)[1:]
+    requests = openvino.AsyncInferQueue(model)
+    requests.set_callback(lambda request, answer: np.copyto(answer, request.get_output_tensor().data[0]))
+
+    def run(images):
+        answers = np.empty((len(images), *shape), np.float32)
+        for image, answer in zip(images, answers, strict=True):
+            requests.start_async({0: image[np.newaxis]}, answer)
+        requests.wait_all()
+        return answers
+
+    return run
 
 
 def _run_litert(path: Path, threads: int = 0) -> Runner:

@@ -420,14 +420,35 @@ def test_scenes_of_one_name_have_folders_of_their_own(mapped, tmp_path):
         assert (read(out / line["folder"] / "landslides.tif") == 1).sum() == int(line["landslide_pixels"])
 
 
+def test_bfloat16_is_asked_of_the_runtime(scene, weights, tmp_path, monkeypatch):
+    asked = []
+
+    def engine(one, runtime, size, bfloat16, report):
+        asked.append(bfloat16)
+        return redness
+
+    monkeypatch.setattr(scenes, "engine", engine)
+    for number, more in enumerate(([], ["--bfloat16"])):
+        given = ["map", scene, "--out", tmp_path / f"map{number}", "--weights", weights, *more]
+        assert main([str(part) for part in given]) == 0
+    assert asked == [False, True]
+
+
+def test_bfloat16_of_a_runtime_without_it_is_told(scene, weights, tmp_path, capsys):
+    given = ["map", scene, "--out", tmp_path / "map", "--weights", weights, "--runtime", "keras", "--bfloat16"]
+    assert main([str(part) for part in given]) == 2
+    assert "--bfloat16 is for the runtime openvino, and this is keras" in capsys.readouterr().err
+    assert not (tmp_path / "map").exists()
+
+
 def test_an_ensemble_is_the_mean_of_its_opinions_and_of_its_thresholds(weights, scene, tmp_path, monkeypatch):
     """One network sees red, the other green."""
     other = tmp_path / "green.weights.h5"
     shutil.copy(weights, other)
     describe(other, threshold=0.3)
 
-    def engine(one, runtime, size, report):
-        assert (runtime, size) == ("keras", 64)
+    def engine(one, runtime, size, bfloat16, report):
+        assert (runtime, size, bfloat16) == ("keras", 64, False)
         return redness if one.path == weights else lambda batch: redness(batch[..., 1:])
 
     monkeypatch.setattr(scenes, "engine", engine)

@@ -1,5 +1,6 @@
 """The style of outlines in QGIS: what it names is there, and QGIS itself, where it is installed, draws it."""
 
+import itertools
 import json
 import os
 import shutil
@@ -39,7 +40,7 @@ def test_each_range_has_a_symbol_of_its_own_and_they_meet(style):
     (renderer,) = ElementTree.parse(style).getroot().iter("renderer-v2")
     assert renderer.get("type") == "graduatedSymbol"  # of another name QGIS makes one symbol for all, and says nothing
     ranges = [(float(one.get("lower")), float(one.get("upper"))) for one in renderer.iter("range")]
-    assert ranges == list(zip(LEVELS, LEVELS[1:], strict=False))
+    assert ranges == list(itertools.pairwise(LEVELS))
     used = [one.get("symbol") for one in renderer.iter("range")]
     assert used == [one.get("name") for one in renderer.find("symbols")] and len(set(used)) == 3
 
@@ -59,5 +60,5 @@ def test_qgis_draws_outlines_by_their_mean_probability(style, tmp_path):
     found = json.loads(done.stdout.splitlines()[-1])
     assert (found["type"], found["column"]) == ("graduatedSymbol", "mean_probability")
     assert (found["count"], found["crs"]) == (2, "EPSG:32648")
-    assert [one[:2] for one in found["ranges"]] == [list(one) for one in zip(LEVELS, LEVELS[1:], strict=False)]
+    assert [one[:2] for one in found["ranges"]] == [list(one) for one in itertools.pairwise(LEVELS)]
     assert len({colour for *_, colour in found["ranges"]}) == 3
