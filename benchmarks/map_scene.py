@@ -4,9 +4,9 @@
     python benchmarks/map_scene.py --sides 5000 20000 --network colours
 
 The scene is a painted one of 1,000 × 1,000 pixels, again and again, at the scale of the weights. The bare runtime
-predicts windows in the same batches, before and after it, and nothing is read, blended or written. Both are counted in pixels of the network's input. With `--network colours` a function of colours stands in the place of
-the network, so that what else a map needs is seen alone. Each line is a process of its own, so that its peak of memory
-is its own.
+predicts windows in the same batches, before and after it, and nothing is read, blended or written. Both are counted in
+pixels of the network's input. With `--network colours` a function of colours stands in the place of the network, so
+that what else a map needs is seen alone. Each line is a process of its own, so that its peak of memory is its own.
 """
 
 import argparse

@@ -125,7 +125,7 @@ def predicted(piece: Piece, network: Network, watch: Watch = unwatched) -> np.nd
     """The block's probability of landslide, `(1, h, w)` uint8, or that and its spread, `(2, h, w)` (`LEVELS`).
 
     Σw·p / Σw over the windows, which weigh most in their middle; `NODATA` where the scene is not valid. `watch` is told
-    after each step how many windows it was. The network works while the next batch is put together and the last blended.
+    after each step how many windows it was. The network works while the next batch is prepared and the last blended.
     """
     total = np.zeros((network.kinds, *piece.valid.shape), np.float32)
     weight = np.zeros(piece.valid.shape, np.float32)
