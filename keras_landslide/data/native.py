@@ -75,7 +75,8 @@ def full_square(
     >>> full_square(np.zeros((1, 3, 3), np.uint8), np.array([[4, 5, 6]], np.uint8), 4, (0, 0))[1][0]
     array([4, 5, 6, 6], dtype=uint8)
     """
-    window = crop_window(*labels.shape, size, place)
+    height, width = labels.shape
+    window = crop_window(height, width, size, place)
     image, labels = image[window], labels[window]
     missing = [(0, size - side) for side in labels.shape]
     return np.pad(image, [*missing, (0, 0)], mode="symmetric"), np.pad(labels, missing, mode="symmetric")

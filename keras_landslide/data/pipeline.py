@@ -194,13 +194,17 @@ def _at_one_scale(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A square of a sample, `drawn_square`, and around it grey or, in `SURROUNDED` of all, any other sample."""
 
-    def at_scale(index):
+    def at_scale(index: int) -> tuple[np.ndarray, np.ndarray]:
         image, labels = samples[index].read()
         return resampled(image, zoom), resampled_labels(labels, zoom)
 
-    surrounded, other = drawn[2] < SURROUNDED, int(drawn[3] * len(samples))
-    around = full_square(*at_scale(other), size, drawn[4:]) if surrounded else None
-    return drawn_square(*at_scale(index), size, drawn[:2], around)
+    down, right, surrounded, other, other_down, other_right = drawn
+    around = None
+    if surrounded < SURROUNDED:
+        image, labels = at_scale(int(other * len(samples)))
+        around = full_square(image, labels, size, (other_down, other_right))
+    image, labels = at_scale(index)
+    return drawn_square(image, labels, size, (down, right), around)
 
 
 def seed_pair(seed: int, *numbers):

@@ -26,7 +26,8 @@ MOST = 254  # the highest grey level that is a value
 LEVELS = (MOST, 2 * MOST)  # grey levels of a probability of 1, and of a standard deviation of 1, which is at most half
 
 Watch = Callable[[int], object]
-Given, Found = TypeVar("Given"), TypeVar("Found")
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 
 
 def unwatched(count: int) -> None:

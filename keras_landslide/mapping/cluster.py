@@ -105,8 +105,10 @@ class FilesRecipe:
         from ..runtimes.engines import engine
 
         cache = Path(self.cache)
-        how = {"threads": threads, "bfloat16": self.bfloat16, "cache": cache}
-        runs = [engine(read_weights(path), self.runtime, self.size, **how) for path in self.weights]
+        runs = [
+            engine(read_weights(path), self.runtime, self.size, threads=threads, bfloat16=self.bfloat16, cache=cache)
+            for path in self.weights
+        ]
         return Network(runs, self.size, self.average_flips, self.spread)
 
 

@@ -93,10 +93,10 @@ def write_rasters(
             counts.valid += int((classes != NODATA).sum())
             counts.landslide += int((classes == 1).sum())
     for name, path in plain.items():
-        how = {"overview_resampling": "mode" if name == CLASSES else "average", "resampling": "nearest"}
-        how |= {"driver": "COG", "compress": "DEFLATE", "blocksize": TILE, "bigtiff": "IF_SAFER"}
+        overviews = {"overview_resampling": "mode" if name == CLASSES else "average", "resampling": "nearest"}
+        how = {"driver": "COG", "compress": "DEFLATE", "blocksize": TILE, "bigtiff": "IF_SAFER"}
         with gdal(GDAL_NUM_THREADS="ALL_CPUS"):
-            copy(path, out / name, **how)
+            copy(path, out / name, **how, **overviews)
         path.unlink()
     return counts
 
