@@ -24,7 +24,7 @@ from keras_landslide.settings import ALL, SHIPPED_WEIGHTS, preset
 
 SETTINGS = {"negatives": ALL, "augmentation": "strong"}
 # The median Bijie image is 227 pixels wide: a larger window would mostly show bars.
-NATIVE = {"sampling": "native", "image_size": 256, "unfrozen_epochs": 27, "unfrozen_learning_rate": 1e-3}
+NATIVE = {"sampling": "native", "image_size": 256, "unfrozen_epochs": 22, "unfrozen_learning_rate": 1e-3}
 
 
 def main(arguments=None) -> None:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from ..settings import IGNORE_LABEL
-from .letterbox import BAR_GREY, crop_window
+from .letterbox import BAR_GREY
 
 HIDDEN = 0.5  # of a side: the most that a square drawn at random leaves out of what it could show
 
@@ -26,57 +26,68 @@ def _sides(image: np.ndarray, zoom: float) -> tuple[int, int]:
     return width, height
 
 
-def drawn_square(
-    image: np.ndarray,
-    labels: np.ndarray,
-    size: int,
-    place: tuple[float, float],
-    around: tuple[np.ndarray, np.ndarray] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """A square `(size, size, 3)` of the image and its classes, `(size, size)`, at a place drawn at random.
+def mirrored(part: slice, length: int) -> np.ndarray:
+    """Which pixel of a side of `length` stands at each place of `part`, which may reach beyond it, `(stop − start,)`.
 
-    `place` says where, from 0 to 1, down and right. The square may reach beyond the image, by half of what it shows of
-    a side at most, so that the middle of a small image comes to any part of it, edges too: Bijie's landslides stand in
-    the middle of their images, and a network that only saw them there would look for them nowhere else. What lies
-    outside is grey and ignored, or `around`: another square with its classes.
-
-    >>> image, labels = np.zeros((6, 2, 3), np.uint8), np.arange(12, dtype=np.uint8).reshape(6, 2)
-    >>> drawn_square(image, labels, 4, (0.5, 0.5))[1]
-    array([[255,   2,   3, 255],
-           [255,   4,   5, 255],
-           [255,   6,   7, 255],
-           [255,   8,   9, 255]], dtype=uint8)
+    >>> mirrored(slice(-3, 6), 4)
+    array([2, 1, 0, 0, 1, 2, 3, 3, 2])
     """
-    if around is None:
-        around = np.full((size, size, 3), BAR_GREY, np.uint8), np.full((size, size), IGNORE_LABEL, np.uint8)
-    square, classes = (part.copy() for part in around)
-    sides = [_drawn_side(side, size, where) for side, where in zip(labels.shape, place, strict=True)]
-    here, there = (tuple(ends) for ends in zip(*sides, strict=True))
-    square[there], classes[there] = image[here], labels[here]
-    return square, classes
-
-
-def _drawn_side(side: int, size: int, place: float) -> tuple[slice, slice]:
-    """What a square shows of a side of the image, and where in the square it stands."""
-    hidden = HIDDEN * min(side, size)
-    first, last = min(0, side - size) - hidden, max(0, side - size) + hidden
-    start = round(first + place * (last - first))
-    here = slice(max(0, start), min(side, start + size))
-    return here, slice(here.start - start, here.stop - start)
+    there_and_back = np.arange(part.start, part.stop) % (2 * length)
+    return np.minimum(there_and_back, 2 * length - 1 - there_and_back)
 
 
 def full_square(
     image: np.ndarray, labels: np.ndarray, size: int, place: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A square `(size, size, 3)` of the image and its classes, `(size, size)`, without bars.
+    """A square `(size, size, 3)` of the image and its classes, `(size, size)`, at a place drawn at random.
 
-    What is larger is cut at `place`, as `crop_window` does it; what is smaller goes on mirrored.
+    `place` says where, from 0 to 1, down and right. The square may reach beyond the image, by half of what it shows of
+    a side at most, so that the middle of a small image comes to any part of it, edges too: Bijie's landslides stand in
+    the middle of their images, and a network that only saw them there would look for them nowhere else. Beyond its
+    edges the image goes on mirrored.
 
-    >>> full_square(np.zeros((1, 3, 3), np.uint8), np.array([[4, 5, 6]], np.uint8), 4, (0, 0))[1][0]
-    array([4, 5, 6, 6], dtype=uint8)
+    >>> image, labels = np.zeros((6, 2, 3), np.uint8), np.arange(12, dtype=np.uint8).reshape(6, 2)
+    >>> full_square(image, labels, 4, (0.5, 0.5))[1]
+    array([[2, 2, 3, 3],
+           [4, 4, 5, 5],
+           [6, 6, 7, 7],
+           [8, 8, 9, 9]], dtype=uint8)
     """
     height, width = labels.shape
-    window = crop_window(height, width, size, place)
-    image, labels = image[window], labels[window]
-    missing = [(0, size - side) for side in labels.shape]
-    return np.pad(image, [*missing, (0, 0)], mode="symmetric"), np.pad(labels, missing, mode="symmetric")
+    shown = [_drawn(side, size, where) for side, where in zip((height, width), place, strict=True)]
+    places = np.ix_(mirrored(shown[0], height), mirrored(shown[1], width))
+    return image[places], labels[places]
+
+
+def surrounded_square(
+    image: np.ndarray,
+    labels: np.ndarray,
+    size: int,
+    place: tuple[float, float],
+    around: tuple[np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `full_square`, but what lies outside of the image is that of `around`, another square and its classes."""
+    square, classes = (part.copy() for part in around)
+    here, there = [], []
+    for side, where in zip(labels.shape, place, strict=True):
+        shown = _drawn(side, size, where)
+        here.append(slice(max(0, shown.start), min(side, shown.stop)))
+        there.append(slice(here[-1].start - shown.start, here[-1].stop - shown.start))
+    square[tuple(there)], classes[tuple(there)] = image[tuple(here)], labels[tuple(here)]
+    return square, classes
+
+
+def with_a_collar(square: np.ndarray, classes: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """The square without its lowest `share`, from 0 to 1, which is grey and ignored, as what has no data in a scene."""
+    square, classes = square.copy(), classes.copy()
+    first = round((1 - share) * len(square))
+    square[first:], classes[first:] = BAR_GREY, IGNORE_LABEL
+    return square, classes
+
+
+def _drawn(side: int, size: int, place: float) -> slice:
+    """What a square shows of a side of an image, in pixels of the image, inside of it and beyond."""
+    hidden = HIDDEN * min(side, size)
+    first, last = min(0, side - size) - hidden, max(0, side - size) + hidden
+    start = round(first + place * (last - first))
+    return slice(start, start + size)

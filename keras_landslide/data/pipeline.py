@@ -9,15 +9,17 @@ import tensorflow as tf
 from ..settings import IGNORE_LABEL
 from .augment import RECIPES, at_one_scale, augment
 from .letterbox import BAR_GREY, Letterbox, crop_window
-from .native import drawn_square, full_square, resampled, resampled_labels
+from .native import full_square, resampled, resampled_labels, surrounded_square, with_a_collar
 from .sample import Sample
 
 # Letterboxed samples kept in memory between epochs: 1200 of 473 × 473, which is every image of a small data set; of a
 # folder of any size no more than this.
 CACHE_BYTES = 1 << 30
 WHOLE = (0, 1)  # the shard of who reads all
-DRAWS = {"squeeze": 0, "crop": 2, "native": 6}  # numbers in [0, 1) that say what a sample shows
-SURROUNDED = 0.5  # of the squares at one scale: the others show one image and grey, as a single image is predicted
+DRAWS = {"squeeze": 0, "crop": 2, "native": 8}  # numbers in [0, 1) that say what a sample shows
+SURROUNDED = 0.5  # of the squares at one scale: another sample lies around an image; around the others it is mirrored
+COLLARED = 0.25  # of the squares at one scale: a part of them has no data, up to LARGEST_COLLAR
+LARGEST_COLLAR = 0.6
 
 
 def training_stream(
@@ -45,8 +47,9 @@ def training_stream(
 
     With `sampling` `squeeze` every image is scaled to `image_size`. With `crop`, what is larger is cut to it at a place
     drawn anew each time, and what is smaller is enlarged. With `native`, every image is resampled by `zoom` and seen
-    through a square at a place drawn anew each time; in half of the squares another sample lies around it, as ground
-    goes on in a scene; augmentation varies its scale by a quarter and no more. Of the last two nothing is kept.
+    through a square at a place drawn anew each time, which is filled as ground goes on in a scene: by the image
+    mirrored or by another sample (`_at_one_scale`); augmentation varies its scale by a quarter and no more. Of the last
+    two nothing is kept.
 
     `shard` (i, n) gives part i of n equal parts of every batch, of which nothing else is read: the parts together are
     the whole batch, sample by sample.
@@ -192,19 +195,24 @@ def _reader(
 def _at_one_scale(
     samples: Sequence[Sample], index: int, size: int, zoom: float, drawn: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A square of a sample, `drawn_square`, and around it grey or, in `SURROUNDED` of all, any other sample."""
+    """A square of a sample and of what is around it: itself mirrored, or in `SURROUNDED` of all any other sample.
+
+    Nothing in it says where the image ends, about whose middle Bijie's landslides stand. `COLLARED` of all squares end
+    in grey, wherever that is.
+    """
 
     def at_scale(index: int) -> tuple[np.ndarray, np.ndarray]:
         image, labels = samples[index].read()
         return resampled(image, zoom), resampled_labels(labels, zoom)
 
-    down, right, surrounded, other, other_down, other_right = drawn
-    around = None
-    if surrounded < SURROUNDED:
-        image, labels = at_scale(int(other * len(samples)))
-        around = full_square(image, labels, size, (other_down, other_right))
+    down, right, surrounded, other, other_down, other_right, collared, share = drawn
     image, labels = at_scale(index)
-    return drawn_square(image, labels, size, (down, right), around)
+    if surrounded < SURROUNDED:
+        around = full_square(*at_scale(int(other * len(samples))), size, (other_down, other_right))
+        square = surrounded_square(image, labels, size, (down, right), around)
+    else:
+        square = full_square(image, labels, size, (down, right))
+    return with_a_collar(*square, LARGEST_COLLAR * share) if collared < COLLARED else square
 
 
 def seed_pair(seed: int, *numbers):

@@ -21,6 +21,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from ..data.letterbox import BAR_GREY
+from ..data.native import mirrored
 from ..errors import LandslideError
 from ..files.atomic import written_beside
 from .vectors import ELLIPSOID, LONGITUDE_LATITUDE
@@ -75,22 +76,17 @@ class Scene:
         """The pixels of `grid` in these rows and columns: `(h, w, 3)` uint8 RGB, and where they are valid, `(h, w)`.
 
         Areas are averaged when shrinking, else interpolated, over the pixels alone that the file itself calls valid.
-        Rows and columns may reach beyond the scene. What is not valid is grey, as the bars are that the network was
-        trained with.
+        Rows and columns may reach beyond the scene, where it goes on mirrored and is not valid. What is not valid in
+        the scene is grey.
         """
-        image = np.full((rows.stop - rows.start, columns.stop - columns.start, 3), BAR_GREY, np.uint8)
-        valid = np.zeros(image.shape[:2], bool)
-        here = _clipped(rows, grid.height), _clipped(columns, grid.width)
-        if any(part.stop <= part.start for part in here):
-            return image, valid
-        there = tuple(
-            slice(part.start - whole.start, part.stop - whole.start)
-            for part, whole in zip(here, (rows, columns), strict=True)
-        )
+        sides = (rows, grid.height), (columns, grid.width)
+        there = [mirrored(part, length) for part, length in sides]
+        here = [slice(int(places.min()), int(places.max()) + 1) for places in there]
         values, found = self._values(dataset, grid, *here)
-        valid[there] = found
-        image[there] = np.where(found[..., None], self._as_image(values), BAR_GREY)
-        return image, valid
+        image = np.where(found[..., None], self._as_image(values), np.uint8(BAR_GREY))
+        places = np.ix_(*(part - seen.start for part, seen in zip(there, here, strict=True)))
+        inside = np.logical_and.outer(*(_inside(part, length) for part, length in sides))
+        return image[places], found[places] & inside
 
     def _values(self, dataset, grid: Grid, rows: slice, columns: slice) -> tuple[np.ndarray, np.ndarray]:
         """`(h, w, 3)` as stored, resampled, and where they are valid."""
@@ -253,8 +249,10 @@ def inside(area: Sequence, grid: Grid, rows: slice, columns: slice) -> np.ndarra
     return rasterio.features.geometry_mask(area, shape, place, invert=True) if area else np.zeros(shape, bool)
 
 
-def _clipped(part: slice, length: int) -> slice:
-    return slice(max(0, part.start), min(length, part.stop))
+def _inside(part: slice, length: int) -> np.ndarray:
+    """Which places of `part` lie on a side of `length`, `(stop − start,)` bool."""
+    places = np.arange(part.start, part.stop)
+    return (places >= 0) & (places < length)
 
 
 def _reason(error: BaseException) -> str:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from ..data.classes import CLASS_NAMES, MOST_PROBABLE
-from ..data.letterbox import BAR_GREY, Letterbox
+from ..data.letterbox import Letterbox
 from ..data.native import resampled
 from .windows import blended
 
@@ -99,7 +99,7 @@ class Predictor:
 
     def _at_one_scale(self, image: np.ndarray, zoom: float) -> np.ndarray:
         height, width = image.shape[:2]
-        found = blended(resampled(image, zoom), self.image_size, self._of_square, BAR_GREY)
+        found = blended(resampled(image, zoom), self.image_size, self._of_square)
         return cv2.resize(np.ascontiguousarray(found), (width, height), interpolation=cv2.INTER_LINEAR)
 
 

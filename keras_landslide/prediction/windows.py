@@ -17,10 +17,14 @@ def window_starts(length: int, size: int) -> list[int]:
     return [*range(-(size // 2), length, size // 2)]
 
 
-def framed(image: np.ndarray, size: int, beyond: int) -> np.ndarray:
-    """`image`, `(H, W, …)`, in a frame of the value `beyond`, as wide as its windows of `size` reach beyond it."""
+def framed(image: np.ndarray, size: int, beyond: int | None = None) -> np.ndarray:
+    """`image`, `(H, W, …)`, in a frame as wide as its windows of `size` reach beyond it.
+
+    There it goes on mirrored, as ground goes on; or it has the value `beyond`.
+    """
     sides = [(size // 2, window_starts(side, size)[-1] + size - side) for side in image.shape[:2]]
-    return np.pad(image, [*sides, *[(0, 0)] * (image.ndim - 2)], constant_values=beyond)
+    frame = [*sides, *[(0, 0)] * (image.ndim - 2)]
+    return np.pad(image, frame, mode="symmetric") if beyond is None else np.pad(image, frame, constant_values=beyond)
 
 
 def windows(height: int, width: int, size: int) -> Iterator[tuple[slice, slice]]:
@@ -58,13 +62,13 @@ def window_weights(size: int) -> np.ndarray:
     return np.outer(side, side).astype(np.float32)
 
 
-def blended(image: np.ndarray, size: int, probabilities: Callable[[np.ndarray], np.ndarray], beyond: int) -> np.ndarray:
+def blended(image: np.ndarray, size: int, probabilities: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Probabilities of an image of any size, `(H, W, classes)` float32, from the windows around each pixel: Σw·p / Σw.
 
-    `image` is `(H, W, 3)` uint8, and `beyond` what stands for it where windows reach beyond its edges; `probabilities`
-    gives those of a window, `(size, size, 3)` to `(size, size, classes)`.
+    `image` is `(H, W, 3)` uint8, and mirrored where windows reach beyond its edges; `probabilities` gives those of a
+    window, `(size, size, 3)` to `(size, size, classes)`.
     """
-    (height, width), larger, before = image.shape[:2], framed(image, size, beyond), size // 2
+    (height, width), larger, before = image.shape[:2], framed(image, size), size // 2
     weights = window_weights(size)[..., None]
     total, weight = np.zeros((*larger.shape[:2], 0), np.float32), np.zeros((*larger.shape[:2], 1), np.float32)
     for place in windows(height, width, size):

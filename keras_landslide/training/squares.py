@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data.letterbox import BAR_GREY
 from ..data.native import resampled, resampled_labels
 from ..data.sample import Sample
 from ..prediction.windows import cores, framed, windows
@@ -30,7 +29,7 @@ class Window:
     def read(self) -> tuple[np.ndarray, np.ndarray]:
         """The window's image, `(size, size, 3)` uint8 RGB, and its classes, `(size, size)` uint8."""
         image, labels = self.sample.read()
-        image = framed(resampled(image, self.zoom), self.size, BAR_GREY)
+        image = framed(resampled(image, self.zoom), self.size)
         labels = framed(resampled_labels(labels, self.zoom), self.size, IGNORE_LABEL)
         counted = np.full((self.size, self.size), IGNORE_LABEL, np.uint8)
         counted[self.core] = labels[self.place][self.core]
