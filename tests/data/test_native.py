@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from keras_landslide.data.layouts import find_samples
-from keras_landslide.data.native import drawn_square, full_square, resampled, resampled_labels
+from keras_landslide.data.native import full_square, resampled, resampled_labels, surrounded_square, with_a_collar
 from keras_landslide.data.pipeline import training_stream
 
 PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -35,31 +35,39 @@ def test_labels_are_the_nearest_and_have_the_size_of_the_image():
         )
 
 
-@pytest.mark.parametrize(("height", "width"), [(20, 90), (64, 64), (100, 70)])
-def test_a_square_is_a_piece_of_the_image_and_ignored_elsewhere(height, width):
+@pytest.mark.parametrize(("height", "width"), [(20, 90), (64, 64), (100, 70), (30, 9)])
+def test_a_full_square_is_a_piece_of_the_image_and_its_mirror_images(height, width):
     image, labels = coordinates(height, width)
-    for down in PLACES:
-        for right in PLACES:
-            square, classes = drawn_square(image, labels, 64, (down, right))
-            assert square.shape == (64, 64, 3) and classes.shape == (64, 64)
-            shown = classes != 255
-            assert (square[~shown] == 128).all()
-            tops, lefts = (square[..., axis].astype(int) - np.mgrid[:64, :64][axis] for axis in (0, 1))
-            (top,), (left,) = set(tops[shown]), set(lefts[shown])
-            np.testing.assert_array_equal(classes[shown], labels[square[shown][:, 0], square[shown][:, 1]])
-            for side, start, seen in ((height, top, shown.any(1).sum()), (width, left, shown.any(0).sum())):
-                most = min(side, 64)
-                assert 0.5 * most - 1 <= seen <= most
-                assert seen == min(side, start + 64) - max(0, start)
+    around = [(64, 64), (64, 64)]
+    larger = np.pad(image, [*around, (0, 0)], mode="symmetric"), np.pad(labels, around, mode="symmetric")
+    for place in [(down, right) for down in PLACES for right in PLACES]:
+        square, classes = full_square(image, labels, 64, place)
+        # half of what is shown of a side lies beyond at most
+        top, left = (
+            int(part * max(side, 64) + min(side - 64, 0) - min(side, 64) / 2) + 64
+            for part, side in zip(place, (height, width), strict=True)
+        )
+        there = [
+            (y, x)
+            for y in range(max(0, top - 1), top + 3)
+            for x in range(max(0, left - 1), left + 3)
+            if np.array_equal(larger[0][y : y + 64, x : x + 64], square)
+        ]
+        assert len(there) == 1
+        ((y, x),) = there
+        np.testing.assert_array_equal(classes, larger[1][y : y + 64, x : x + 64])
+        for start, side in ((y - 64, height), (x - 64, width)):
+            assert min(side, start + 64) - max(0, start) >= 0.5 * min(side, 64) - 1
 
 
 @pytest.mark.parametrize("side", [20, 40, 64])
 def test_the_middle_of_an_image_comes_to_every_part_of_a_square(side):
     """Landslides stand there in Bijie. All sixteen parts of the square, edges too, get as many of the draws."""
     image, labels = coordinates(side, side)
+    nothing = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8)
     random, found = np.random.default_rng(0), []
     for _ in range(1600):
-        square, _ = drawn_square(image, labels, 64, tuple(random.random(2)))
+        square, _ = surrounded_square(image, labels, 64, tuple(random.random(2)), nothing)
         places = np.argwhere((square[..., 0] == side // 2) & (square[..., 1] == side // 2) & (square[..., 2] == 7))
         found += places.tolist()
     counts = np.histogram2d(*np.array(found).T, bins=4, range=[(0, 64)] * 2)[0]
@@ -68,34 +76,34 @@ def test_the_middle_of_an_image_comes_to_every_part_of_a_square(side):
 
 
 def test_what_lies_around_an_image_is_the_other_square_with_its_classes():
-    image, labels = coordinates(30, 30)
+    """Where a square of the image alone shows the image itself, not its mirror image, that is seen; else the other."""
+    image, labels = coordinates(30, 20)
+    marked = image.copy()
+    marked[..., 2] = 9
     around = np.full((64, 64, 3), 200, np.uint8), np.full((64, 64), 4, np.uint8)
     for place in ((0.0, 0.0), (0.3, 0.6), (1.0, 1.0)):
-        alone, known = drawn_square(image, labels, 64, place)
-        square, classes = drawn_square(image, labels, 64, place, around)
-        inside = known != 255
-        np.testing.assert_array_equal(square, np.where(inside[..., None], alone, 200))
-        np.testing.assert_array_equal(classes, np.where(inside, known, 4))
+        square, classes = surrounded_square(marked, labels, 64, place, around)
+        inside = square[..., 2] == 9
+        rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+        assert len(rows) >= 15 and len(columns) >= 10 and inside.sum() == len(rows) * len(columns)
+        alone, known = full_square(marked, labels, 64, place)
+        np.testing.assert_array_equal(square[inside], alone[inside])
+        np.testing.assert_array_equal(classes[inside], known[inside])
+        assert (square[~inside] == 200).all() and (classes[~inside] == 4).all()
+        assert (np.diff(square[inside.any(1)][:, columns[0], 0].astype(int)) == 1).all()  # not a mirror image
     assert (around[0] == 200).all() and (around[1] == 4).all()
 
 
-@pytest.mark.parametrize(("height", "width"), [(100, 90), (20, 90), (30, 9)])
-def test_a_full_square_is_cut_from_the_image_or_goes_on_mirrored(height, width):
-    image, labels = coordinates(height, width)
-    for place in ((0.0, 0.0), (0.5, 0.9)):
-        square, classes = full_square(image, labels, 64, place)
-        top, left = (int(part * (max(side - 64, 0) + 1)) for part, side in zip(place, (height, width), strict=True))
-
-        def mirrored(start, side):  # there and back again
-            there = np.arange(start, min(side, start + 64))
-            return np.tile(np.concatenate([there, there[::-1]]), 8)[:64]
-
-        wanted = np.ix_(mirrored(top, height), mirrored(left, width))
-        np.testing.assert_array_equal(square, image[wanted])
-        np.testing.assert_array_equal(classes, labels[wanted])
+def test_a_collar_is_grey_and_ignored_and_the_rest_stays():
+    image, labels = coordinates(64, 64)
+    square, classes = with_a_collar(image, labels, 0.25)
+    assert (square[48:] == 128).all() and (classes[48:] == 255).all()
+    np.testing.assert_array_equal(square[:48], image[:48])
+    np.testing.assert_array_equal(classes[:48], labels[:48])
+    assert labels.max() == 1
 
 
-def test_half_of_the_squares_of_a_stream_show_another_sample_around(tmp_path):
+def test_a_stream_shows_samples_alone_and_among_others_and_some_with_a_collar(tmp_path):
     """One colour for each sample, which is its class, too: what is seen and what is marked must be of the same one."""
     for number in range(4):
         for name, content in (("image", np.full((40, 40, 3), 50 * number)), ("mask", np.full((40, 40), number % 2))):
@@ -103,43 +111,40 @@ def test_half_of_the_squares_of_a_stream_show_another_sample_around(tmp_path):
             Image.fromarray(content.astype(np.uint8)).save(tmp_path / name / f"{number}.png")
     samples = find_samples(tmp_path)
     options = {"image_size": 64, "batch_size": 1, "augmentation": "none", "seed": 0, "sampling": "native"}
-    seen = []
-    for squares, classes in training_stream(samples, **options).take(200):
+    seen, collars = [], []
+    for squares, classes in training_stream(samples, **options).take(400):
         values, known = squares.numpy()[0, ..., 0], classes.numpy()[0]
         np.testing.assert_array_equal(values == 128, known == 255)
         np.testing.assert_array_equal((values / 50 % 2)[known != 255], known[known != 255])
-        seen.append(frozenset(np.unique(values)))
-    grey = [128 in one for one in seen]
-    assert 70 < sum(grey) < 130
-    assert len({one for one, alone in zip(seen, grey, strict=True) if not alone}) == 4 * 3 // 2 + 4  # every pair
+        rows = (known == 255).all(1)
+        assert rows.sum() * 64 == (known == 255).sum() and not (np.diff(rows.astype(int)) < 0).any()  # the lowest
+        collars.append(rows.mean())
+        seen.append(frozenset(np.unique(values[~rows])))
+    pairs = {one for one in seen if len(one) == 2}
+    assert len(pairs) == 4 * 3 // 2 and 100 < sum(one in pairs for one in seen) < 200  # a quarter shows itself again
+    collars = np.array(collars)
+    assert 60 < (collars > 0).sum() < 140 and 0.5 < collars.max() <= 0.6
 
 
 def test_the_stream_shows_squares_of_the_resampled_image(scenes):
-    """The oracle: the visible part is looked for at every place of the image that was enlarged by Pillow.
-
-    Squares with more around the image are not looked at: what is visible is no rectangle there.
-    """
+    """The oracle: what is seen is looked for in the image that Pillow enlarged, and NumPy mirrored."""
     (sample,) = [one for one in find_samples(scenes) if min(one.read()[1].shape) > 60][:1]
     image, labels = sample.read()
     height, width = (round(side * 1.5) for side in labels.shape)
     image = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)).astype(int)
+    larger = np.pad(image, [(32, 32), (32, 32), (0, 0)], mode="symmetric")
     options = {"image_size": 64, "batch_size": 1, "augmentation": "none", "seed": 3, "sampling": "native", "zoom": 1.5}
-    shown_places = set()
+    found = set()
     for squares, classes in training_stream([sample], **options).take(12):
-        if (classes.numpy() != 255).all():
-            continue
-        shown = np.argwhere(classes.numpy()[0] != 255)
-        (top, left), (bottom, right) = shown.min(0), shown.max(0) + 1
-        part = squares.numpy()[0, top:bottom, left:right]
-        matches = [
+        shown = ~(classes.numpy()[0] == 255).all(1)
+        part = squares.numpy()[0, shown]
+        found |= {
             (y, x)
-            for y in range(height - part.shape[0] + 1)
-            for x in range(width - part.shape[1] + 1)
-            if np.abs(image[y : y + part.shape[0], x : x + part.shape[1]] - part).max() <= 1
-        ]
-        assert len(matches) == 1
-        shown_places.add((*matches[0], top, left))
-    assert len(shown_places) >= 4
+            for y in range(larger.shape[0] - 63)
+            for x in range(larger.shape[1] - 63)
+            if np.abs(larger[y : y + len(part), x : x + 64] - part).max() <= 1
+        }
+    assert len(found) >= 4  # in the others the sample lies in itself
 
 
 def test_augmentation_varies_one_scale_by_a_quarter_at_most(tmp_path):

@@ -45,7 +45,7 @@ def levels_of(scene: Scene, network: Network, side: int, grid: Grid | None = Non
 
 def in_one_piece(pixels: np.ndarray, answer, size: int = SIZE) -> np.ndarray:
     """Probabilities of landslide of the whole image, as `predict` blends them."""
-    return blended(pixels, size, lambda window: answer(window[None].astype(np.float32))[0], 128)[..., 1]
+    return blended(pixels, size, lambda window: answer(window[None].astype(np.float32))[0])[..., 1]
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_no_seam_is_seen_where_windows_end(tmp_path):
 
 
 @pytest.mark.parametrize(("height", "width"), [(40, 51), (64, 64), (1, 1), (33, 150), (150, 20)])
-def test_beyond_a_scene_all_is_grey(tmp_path, height, width):
+def test_beyond_a_scene_it_goes_on_mirrored(tmp_path, height, width):
     pixels = noise(height, width)
     scene = open_scene(write_scene(tmp_path / "small.tif", pixels))
     found = levels_of(scene, red_network(SIZE, by_its_surroundings), 100)
@@ -188,7 +188,7 @@ def test_opinions_are_averaged_and_their_standard_deviation_is_told(scene, pixel
         spread = np.std([run(window[None].astype(np.float32))[0] for run in (redness, green, by_place)], axis=0)
         return np.repeat(spread[..., 1:], 2, -1)
 
-    wanted = blended(pixels, SIZE, apart, 128)[..., 1]
+    wanted = blended(pixels, SIZE, apart)[..., 1]
     assert wanted.max() > 0.3 and LEVELS == (254, 508)
     np.testing.assert_allclose(found[1], 508 * wanted, atol=0.51)
 

@@ -504,7 +504,7 @@ def test_the_shipped_model_marks_a_scene_as_keras_alone_does(tmp_path, capsys):
     command = f"map {scene} --out {tmp_path / 'map'} --runtime keras --min-area 0".split()
     assert main(command) == 0
     run = load_model("pspnet_mobilenet_v2_scenes").predict_on_batch
-    wanted = blended(image, 256, lambda window: run(window[None].astype(np.float32))[0], 128)[..., 1]
+    wanted = blended(image, 256, lambda window: run(window[None].astype(np.float32))[0])[..., 1]
     assert np.ptp(wanted) > 0.5
     folder = tmp_path / "map/mountain"
     np.testing.assert_allclose(read(folder / "probability.tif"), 254 * wanted, atol=1)
