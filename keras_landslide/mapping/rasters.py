@@ -112,8 +112,8 @@ def _written(sheet: Sheet, paths: Mapping[str, Path], tags: Mapping[str, str]) -
     height, width = sheet.shape
     how = {
         "driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "uint8", "nodata": NODATA,
-        "tiled": True, "blockxsize": TILE, "blockysize": TILE, "compress": "DEFLATE", "zlevel": 1,
-        "bigtiff": "IF_SAFER", "crs": sheet.scene.crs, "transform": sheet.transform,
+        "tiled": True, "blockxsize": TILE, "blockysize": TILE, "bigtiff": "IF_SAFER",
+        "crs": sheet.scene.crs, "transform": sheet.transform,
     }  # fmt: skip
     files = {}
     try:

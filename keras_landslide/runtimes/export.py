@@ -42,8 +42,8 @@ class Format:
     packages: tuple[str, ...]
     any_size: bool
     load: Callable[..., Runner]  # of a path, and of a number of threads
-    loads_bfloat16: bool = False
     tiles: bool = False
+    loads_bfloat16: bool = False
 
     def shape(self, size: int) -> tuple[int | None, ...]:
         """That of the file's input; `None` is any number."""
