@@ -503,13 +503,14 @@ def test_the_shipped_model_marks_a_scene_as_keras_alone_does(tmp_path, capsys):
     scene = write_scene(tmp_path / "mountain.tif", image)
     command = f"map {scene} --out {tmp_path / 'map'} --runtime keras --min-area 0".split()
     assert main(command) == 0
-    run = load_model("pspnet_mobilenet_v2_scenes").predict_on_batch
-    wanted = blended(image, 256, lambda window: run(window[None].astype(np.float32))[0])[..., 1]
+    model = load_model("pspnet_mobilenet_v2_scenes")
+    threshold = model.description.threshold
+    wanted = blended(image, 256, lambda window: model.predict_on_batch(window[None].astype(np.float32))[0])[..., 1]
     assert np.ptp(wanted) > 0.5
     folder = tmp_path / "map/mountain"
     np.testing.assert_allclose(read(folder / "probability.tif"), 254 * wanted, atol=1)
-    clear = abs(wanted - 0.7) > 0.01
-    np.testing.assert_array_equal(read(folder / "landslides.tif")[clear], (wanted > 0.7)[clear])
+    clear = abs(wanted - threshold) > 0.01
+    np.testing.assert_array_equal(read(folder / "landslides.tif")[clear], (wanted > threshold)[clear])
     counted = cv2.connectedComponents(read(folder / "landslides.tif"), connectivity=4)[0] - 1
     assert len(tables(folder)) == counted > 0
     assert f"mountain.tif: {counted} landslides" in capsys.readouterr().out
