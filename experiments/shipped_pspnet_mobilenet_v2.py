@@ -23,7 +23,8 @@ from keras_landslide.results.result import map_folder
 from keras_landslide.settings import ALL, SHIPPED_WEIGHTS, preset
 
 SETTINGS = {"negatives": ALL, "augmentation": "strong"}
-# The median Bijie image is 227 pixels wide: a larger window would mostly show bars.
+# The median Bijie image is 227 pixels wide: a larger window would mostly show mirror images. The learning rate is the
+# better one of results/tries.json.
 NATIVE = {"sampling": "native", "image_size": 256, "unfrozen_epochs": 22, "unfrozen_learning_rate": 1e-3}
 
 

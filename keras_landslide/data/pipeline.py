@@ -195,10 +195,10 @@ def _reader(
 def _at_one_scale(
     samples: Sequence[Sample], index: int, size: int, zoom: float, drawn: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A square of a sample and of what is around it: itself mirrored, or in `SURROUNDED` of all any other sample.
+    """A square of a sample and of what is around it: itself mirrored, or in `SURROUNDED` of all any of the samples.
 
-    Nothing in it says where the image ends, about whose middle Bijie's landslides stand. `COLLARED` of all squares end
-    in grey, wherever that is.
+    No grey says where the image ends, about whose middle Bijie's landslides stand. `COLLARED` of all squares end in
+    grey, wherever that is. `drawn` are the numbers of `DRAWS`.
     """
 
     def at_scale(index: int) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from ..console import Track, untracked
 from ..files.atomic import folder_written_beside, write_json
 from ..files.checks import continued
 from ..models.saving import StoredWeights
-from ..runtimes.engines import engine, fastest_runtime
+from ..runtimes.engines import check_runtime, engine, fastest_runtime
 from .blocks import BLOCK, Block, Watch, predict_blocks, unwatched
 from .cluster import Cluster, Share, Team, map_blocks, recipe_of, team
 from .network import Network
@@ -52,6 +52,7 @@ def map_scenes(
     Raises `LandslideError` before anything is written where a scene, the weights, the folder or the space on the disk
     are not fit for it.
     """
+    check_runtime(options.runtime or fastest_runtime(), options.bfloat16)  # before a cluster is asked
     jobs = planned(paths, weights, options, side)
     folder = Path(out)
     made_of = {

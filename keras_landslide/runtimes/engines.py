@@ -23,6 +23,15 @@ def fastest_runtime() -> str:
     return next(name for name in FASTEST_FIRST if name == KERAS or _installed(name))
 
 
+def check_runtime(runtime: str, bfloat16: bool = False) -> None:
+    """Raise `LandslideError` for a runtime that is unknown or, where that is asked for, has no kernels in bfloat16."""
+    if runtime not in FASTEST_FIRST:
+        raise unknown_name("--runtime", runtime, FASTEST_FIRST)
+    able = [name for name in FASTEST_FIRST if name != KERAS and FORMATS[name].loads_bfloat16]
+    if bfloat16 and runtime not in able:
+        raise LandslideError(f"--bfloat16 is for the runtime {', '.join(able)}, and this is {runtime}; leave it out.")
+
+
 def engine(
     weights: StoredWeights,
     runtime: str,
@@ -41,9 +50,7 @@ def engine(
 
     Raises `LandslideError` for a runtime that is unknown or not installed, or has no such kernels for this processor.
     """
-    if bfloat16 and not (runtime in FORMATS and FORMATS[runtime].loads_bfloat16):
-        able = [name for name in FASTEST_FIRST if name != KERAS and FORMATS[name].loads_bfloat16]
-        raise LandslideError(f"--bfloat16 is for the runtime {', '.join(able)}, and this is {runtime}; leave it out.")
+    check_runtime(runtime, bfloat16)
     path = converted(weights, runtime, size, cache=cache, report=report)
     if path is None:
         _limit_tensorflow(threads)
@@ -65,8 +72,7 @@ def converted(
     It is kept in a folder of its own in `cache`, by default `cache_folder()`. Where it is not there it is made, and
     compared with Keras (`export_model`). Raises `LandslideError` for a runtime that is unknown or not installed.
     """
-    if runtime not in FASTEST_FIRST:
-        raise unknown_name("--runtime", runtime, FASTEST_FIRST)
+    check_runtime(runtime)
     if runtime == KERAS:
         return None
     chosen = usable(runtime)

@@ -1,6 +1,8 @@
 """Blocks of a scene against windows blended over all of it in one piece."""
 
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from keras_landslide.mapping.blocks import (
     NODATA,
     Block,
     blocks,
+    one_ahead,
     piece_of,
     predict_blocks,
     predicted,
@@ -216,3 +219,28 @@ def test_a_block_that_cannot_be_written_is_told(scene, tmp_path):
     todo: list[Block] = blocks(whole(scene), 100)
     with pytest.raises(LandslideError, match=r"cannot be written"):
         predict_blocks(todo, scene, whole(scene), red_network(SIZE), Path(tmp_path / "blocks"))
+
+
+def test_one_is_worked_at_while_the_one_before_is_looked_at():
+    """The second and the third begin before the first and the second are given back; nothing runs further ahead."""
+    begun = [threading.Event() for _ in range(4)]
+
+    def work(number: int) -> int:
+        begun[number].set()
+        return number
+
+    with ThreadPoolExecutor(1) as worker:
+        for number in one_ahead(worker, work, range(4)):
+            assert begun[min(number + 1, 3)].wait(5)
+            assert not any(event.wait(0.05) for event in begun[number + 2 :])
+
+
+def test_what_goes_wrong_in_another_thread_is_raised():
+    def work(number: int) -> float:
+        return 1 / (number - 2)
+
+    with ThreadPoolExecutor(1) as worker:
+        found = one_ahead(worker, work, range(4))
+        assert [next(found), next(found)] == [-0.5, -1]
+        with pytest.raises(ZeroDivisionError):
+            next(found)

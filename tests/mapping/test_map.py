@@ -434,10 +434,18 @@ def test_bfloat16_is_asked_of_the_runtime(scene, weights, tmp_path, monkeypatch)
     assert asked == [False, True]
 
 
-def test_bfloat16_of_a_runtime_without_it_is_told(scene, weights, tmp_path, capsys):
-    given = ["map", scene, "--out", tmp_path / "map", "--weights", weights, "--runtime", "keras", "--bfloat16"]
+@pytest.mark.parametrize("more", [[], ["--workers", "2"]])
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--runtime", "keras", "--bfloat16"], "--bfloat16 is for the runtime openvino, and this is keras"),
+        (["--runtime", "keros"], "did you mean 'keras'"),
+    ],
+)
+def test_what_a_runtime_cannot_is_told_before_anything_is_written(scene, weights, tmp_path, capsys, asked, said, more):
+    given = ["map", scene, "--out", tmp_path / "map", "--weights", weights, *asked, *more]
     assert main([str(part) for part in given]) == 2
-    assert "--bfloat16 is for the runtime openvino, and this is keras" in capsys.readouterr().err
+    assert said in capsys.readouterr().err
     assert not (tmp_path / "map").exists()
 
 
