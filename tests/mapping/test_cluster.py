@@ -309,7 +309,7 @@ if __name__ == "__main__":
     from keras_landslide.cli import main
     from keras_landslide.mapping import scenes
     from tests.clustered import Bright
-    scenes.recipe_of = lambda *_: Bright(seconds=0.5, size=416)
+    scenes.recipe_of = lambda *_: Bright(seconds=2, size=416)
     scenes.map_scenes = functools.partial(scenes.map_scenes, side={SIDE})
     sys.exit(main(sys.argv[1:]))
 """
