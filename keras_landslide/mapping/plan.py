@@ -50,7 +50,7 @@ class Options:
         tolerance: metres, or pixels, by which a simplified outline may leave the pixels' own; by default one pixel that
             the network saw.
         runtime: `keras`, `openvino` or `onnx`; by default the fastest that is installed.
-        bfloat16: compute in that type, with a few pixels in another class, where runtime and processor can.
+        bfloat16: compute in that type, where runtime and processor can, if nearly all pixels keep their class.
     """
 
     gsd: float | None = None

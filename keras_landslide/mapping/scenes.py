@@ -16,6 +16,7 @@ from ..files.atomic import folder_written_beside, write_json
 from ..files.checks import continued
 from ..models.saving import StoredWeights
 from ..runtimes.engines import check_runtime, engine, fastest_runtime
+from .bfloat16 import check_bfloat16
 from .blocks import BLOCK, Block, Watch, predict_blocks, unwatched
 from .cluster import Cluster, Share, Team, map_blocks, recipe_of, team
 from .network import Network
@@ -64,6 +65,12 @@ def map_scenes(
     goes_on = continued(folder, MADE_OF, made_of, made_by="map", overwrite=overwrite, resume=resume)
     todo = [job for job in jobs if not (goes_on and finished(folder, job))]
     check_disk(folder, todo)
+    if todo and options.bfloat16:
+        exact, rounded = (
+            network_of(weights, todo[0].size, dataclasses.replace(options, bfloat16=asked), report)
+            for asked in (False, True)
+        )
+        check_bfloat16(todo, exact, rounded, report)
     with _team(cluster, folder, todo) as helpers:
         network = network_of(weights, todo[0].size, options, report) if todo and not helpers else None
         if not goes_on:

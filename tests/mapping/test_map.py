@@ -420,18 +420,53 @@ def test_scenes_of_one_name_have_folders_of_their_own(mapped, tmp_path):
         assert (read(out / line["folder"] / "landslides.tif") == 1).sum() == int(line["landslide_pixels"])
 
 
-def test_bfloat16_is_asked_of_the_runtime(scene, weights, tmp_path, monkeypatch):
-    asked = []
+@pytest.fixture
+def rounding(monkeypatch):
+    """A function that makes engines of `redness`, to which bfloat16 adds something; they say how they were asked."""
 
-    def engine(one, runtime, size, bfloat16, report):
-        asked.append(bfloat16)
-        return redness
+    def make(added: float) -> list[bool]:
+        asked = []
 
-    monkeypatch.setattr(scenes, "engine", engine)
-    for number, more in enumerate(([], ["--bfloat16"])):
-        given = ["map", scene, "--out", tmp_path / f"map{number}", "--weights", weights, *more]
-        assert main([str(part) for part in given]) == 0
-    assert asked == [False, True]
+        def engine(one, runtime, size, bfloat16, report):
+            asked.append(bfloat16)
+            return lambda batch: redness(batch) + added * bfloat16 * np.array([-1, 1])
+
+        monkeypatch.setattr(scenes, "engine", engine)
+        return asked
+
+    return make
+
+
+def test_bfloat16_only_when_asked(scene, weights, tmp_path, rounding, capsys):
+    asked = rounding(0.1)  # which carries no pixel over the threshold
+    given = ["map", scene, "--out", tmp_path / "map", "--weights", weights, "--runtime", "openvino"]
+    assert main([str(part) for part in given]) == 0 and asked == [False]
+    assert main([str(part) for part in [*given, "--bfloat16", "--overwrite"]]) == 0
+    assert asked == [False, False, True, True]  # both are compared, and it is what maps
+    assert "100.00 % of the pixels" in capsys.readouterr().out
+    np.testing.assert_allclose(
+        read(tmp_path / "map/scene/probability.tif")[0, 0], 254 * (pixels()[0, 0, 0] / 255 + 0.1), atol=1
+    )
+
+
+@pytest.mark.parametrize("more", [[], ["--workers", "2"]])
+def test_bfloat16_is_refused_where_pixels_change_their_class(scene, weights, tmp_path, rounding, capsys, more):
+    rounding(0.9)
+    given = [
+        "map",
+        scene,
+        "--out",
+        tmp_path / "map",
+        "--weights",
+        weights,
+        "--runtime",
+        "openvino",
+        "--bfloat16",
+        *more,
+    ]
+    assert main([str(part) for part in given]) == 2
+    assert "keep their class, less than 99.5 %; leave --bfloat16 out" in capsys.readouterr().err
+    assert not (tmp_path / "map").exists()
 
 
 @pytest.mark.parametrize("more", [[], ["--workers", "2"]])
