@@ -185,7 +185,7 @@ def _said(job: Job, made: Mapped, tolerance: float) -> list[tuple[str, str]]:
         ("marked", f"{100 * made.marked:.2f} % of the valid pixels, above a probability of {job.threshold:g}"),
         (
             "outlines",
-            f"of {job.options.least_area:g} {made.unit} or more, simplified: at most {tolerance:.2g} pixels away",
+            f"of {job.options.least_area:g} {made.unit} or more, simplified: at most {tolerance:.2g} px away",
         ),
         ("weights", ", ".join(f"sha256 {one[:16]}…" for one in job.weights)),
     ]
