@@ -30,7 +30,7 @@ from keras_landslide.mapping.plan import Options
 from keras_landslide.mapping.raster import open_scene
 from keras_landslide.models.loading import weights_file
 from keras_landslide.models.saving import StoredWeights, read_weights
-from tests.clustered import SIZE, Bright
+from tests.clustered import SIZE, Bright, finished_blocks
 from tests.conftest import ROOT, make_images
 from tests.scenes import write_scene
 
@@ -108,11 +108,6 @@ def assert_equal_to(folder: Path, wanted: Path) -> None:
     assert np.array_equal(found == 255, other == 255)
 
 
-def left_of(out: Path) -> list[Path]:
-    """The finished blocks of scenes that are not."""
-    return list(out.glob(".blocks-*/[0-9]*.npy"))
-
-
 def test_a_running_cluster_maps_scenes_as_one_process_does(mapped, running, tmp_path, in_this_process):
     both = [written(tmp_path / "a.tif", seed=1), written(tmp_path / "b.tif", seed=2, width=110)]
     mapped(both, tmp_path / "alone", side=2048)
@@ -143,9 +138,9 @@ def test_blocks_that_are_there_are_not_made_again(mapped, scene, running, tmp_pa
         patched.setattr(scenes, "assemble", stop)
         with pytest.raises(KeyboardInterrupt):
             mapped([scene], out, cluster=Cluster(scheduler=running))
-    changed = next(path for path in left_of(out) if path.name == "50_100.npy")
+    changed = next(path for path in finished_blocks(out) if path.name == "50_100.npy")
     np.save(changed, np.full_like(np.load(changed), 7))
-    left_of(out)[0].unlink() if left_of(out)[0] != changed else left_of(out)[1].unlink()
+    finished_blocks(out)[0].unlink() if finished_blocks(out)[0] != changed else finished_blocks(out)[1].unlink()
     mapped([scene], out, cluster=Cluster(scheduler=running), resume=True)
     assert (probability(out / "scene")[50:100, 100:150] == 7).all()
     assert (probability(out / "scene") != 7).any()
@@ -167,7 +162,7 @@ def test_a_damaged_scene_is_one_sentence_and_finished_blocks_stay(mapped, runnin
     with pytest.raises(LandslideError, match="is damaged or not all there") as raised:
         mapped([scene], tmp_path / "out", cluster=Cluster(scheduler=running))
     assert str(raised.value).count("\n") == 0
-    assert left_of(tmp_path / "out")
+    assert finished_blocks(tmp_path / "out")
 
 
 def test_an_address_where_nobody_answers_is_one_sentence(scene, fails, tmp_path, monkeypatch):
@@ -309,7 +304,7 @@ if __name__ == "__main__":
     from keras_landslide.cli import main
     from keras_landslide.mapping import scenes
     from tests.clustered import Bright
-    scenes.recipe_of = lambda *_: Bright(seconds=2, size=416)
+    scenes.recipe_of = lambda *_: Bright(out=sys.argv[sys.argv.index("--out") + 1], size=416)
     scenes.map_scenes = functools.partial(scenes.map_scenes, side={SIDE})
     sys.exit(main(sys.argv[1:]))
 """
@@ -327,12 +322,12 @@ def test_control_c_is_one_line_and_leaves_finished_blocks(scene, tmp_path):
         env=environment, cwd=tmp_path,
     )  # fmt: skip
     end = time.monotonic() + 120
-    while len(left_of(out)) < 3 and started.poll() is None and time.monotonic() < end:
+    while len(finished_blocks(out)) < 3 and started.poll() is None and time.monotonic() < end:
         time.sleep(0.1)
     os.killpg(started.pid, signal.SIGINT)  # as a terminal does: to the workers too
     _, error = started.communicate(timeout=60)
     assert (started.returncode, error) == (130, "keras-landslide: stopped.\n")
-    assert 3 <= len(left_of(out)) < 12
+    assert 3 <= len(finished_blocks(out)) < 12
     assert not list(out.glob(".shared-*"))
 
 
