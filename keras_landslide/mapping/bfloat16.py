@@ -44,6 +44,10 @@ def same_class(job: Job, first: Network, second: Network) -> float:
 
 
 def _spread(starts: Sequence[int], size: int) -> list[slice]:
-    """Some of the windows of a side, from its first to its last."""
+    """Some of the windows of a side, from its first to its last.
+
+    >>> [window.start for window in _spread([-32, 0, 32, 64, 96, 128, 160], 64)]
+    [-32, 32, 64, 96, 160]
+    """
     chosen = np.unique(np.linspace(0, len(starts) - 1, ALONG).round().astype(int))
     return [slice(starts[place], starts[place] + size) for place in chosen]

@@ -179,7 +179,7 @@ class Grid:
 
 
 def _taken(planes: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """These rows and columns of `(…, h, w)`: what `np.ix_` gives, in a quarter of the time."""
+    """These rows and columns of `(…, h, w)`: what `np.ix_` gives, and faster."""
     return planes.take(rows, axis=-2).take(columns, axis=-1)
 
 

@@ -452,18 +452,8 @@ def test_bfloat16_only_when_asked(scene, weights, tmp_path, rounding, capsys):
 @pytest.mark.parametrize("more", [[], ["--workers", "2"]])
 def test_bfloat16_is_refused_where_pixels_change_their_class(scene, weights, tmp_path, rounding, capsys, more):
     rounding(0.9)
-    given = [
-        "map",
-        scene,
-        "--out",
-        tmp_path / "map",
-        "--weights",
-        weights,
-        "--runtime",
-        "openvino",
-        "--bfloat16",
-        *more,
-    ]
+    asked = ["--weights", weights, "--runtime", "openvino", "--bfloat16", *more]
+    given = ["map", scene, "--out", tmp_path / "map", *asked]
     assert main([str(part) for part in given]) == 2
     assert "keep their class, less than 99.5 %; leave --bfloat16 out" in capsys.readouterr().err
     assert not (tmp_path / "map").exists()

@@ -6,15 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_landslide.data.synthetic import mountain_scene
 from keras_landslide.errors import LandslideError
 from keras_landslide.models import Description, build_model, save_weights
 from keras_landslide.models.calibration import calibrate_batch_normalization
-from keras_landslide.models.loading import rebuilt, weights_file
 from keras_landslide.models.saving import StoredWeights, read_weights
 from keras_landslide.runtimes import engines
 from keras_landslide.runtimes.export import FORMATS
-from keras_landslide.settings import SCENE_WEIGHTS
 
 SIDE = 64
 ROW = {"architecture": "pspnet", "backbone": "mobilenet_v2", "output_stride": 16}
@@ -77,38 +74,6 @@ def test_bfloat16_only_when_asked_and_where_the_processor_can(monkeypatch, tmp_p
     monkeypatch.setattr("openvino.Core", lambda: Processor("FP32"))
     with pytest.raises(LandslideError, match="no instructions for bfloat16; leave --bfloat16 out"):
         load(tmp_path, bfloat16=True)
-
-
-def openvino_in_bfloat16(weights, size, cache):
-    import openvino
-
-    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        pytest.skip("this processor has no instructions for bfloat16")
-    return engines.engine(weights, "openvino", size, cache=cache, bfloat16=True)
-
-
-def tensorflow_in_bfloat16(weights, size, cache):
-    """Any processor can, if slowly."""
-    policy = keras.config.dtype_policy()
-    try:
-        keras.config.set_dtype_policy("mixed_bfloat16")
-        return rebuilt(weights, input_shape=(size, size, 3)).predict_on_batch
-    finally:
-        keras.config.set_dtype_policy(policy)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("in_bfloat16", [openvino_in_bfloat16, tensorflow_in_bfloat16])
-def test_in_bfloat16_most_pixels_keep_their_class(tmp_path, in_bfloat16):
-    """The shipped weights on painted scenes, of which they are less sure than of real ones."""
-    weights, size = read_weights(weights_file(SCENE_WEIGHTS)), 256
-    batch = np.stack([mountain_scene(seed, (size, size), landslides=2).image for seed in range(8)]).astype(np.float32)
-    found = np.asarray(in_bfloat16(weights, size, tmp_path)(batch)[..., 1], np.float32)
-    exact = engines.engine(weights, "keras", size)(batch)[..., 1]
-    assert np.abs(found - exact).max() > 1e-3  # it is another computation
-    threshold = weights.description.threshold
-    assert 0.001 < (exact > threshold).mean() < 0.9
-    assert ((found > threshold) == (exact > threshold)).mean() > 0.98
 
 
 @pytest.mark.slow
