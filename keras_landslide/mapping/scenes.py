@@ -66,8 +66,9 @@ def map_scenes(
     todo = [job for job in jobs if not (goes_on and finished(folder, job))]
     check_disk(folder, todo)
     if todo and options.bfloat16:
-        both = [dataclasses.replace(options, bfloat16=asked) for asked in (False, True)]
-        check_bfloat16(todo, *(network_of(weights, todo[0].size, one, report) for one in both), report)
+        exact = dataclasses.replace(options, bfloat16=False)
+        both = (network_of(weights, todo[0].size, one, report) for one in (exact, options))
+        check_bfloat16(todo, both, report)
     with _team(cluster, folder, todo) as helpers:
         network = network_of(weights, todo[0].size, options, report) if todo and not helpers else None
         if not goes_on:
