@@ -12,7 +12,6 @@ import numpy as np
 from keras_landslide.mapping.network import Network
 
 SIZE = 64
-LONG = 20  # seconds
 
 
 @dataclass(frozen=True)
@@ -21,13 +20,11 @@ class Bright:
 
     Args:
         seconds: that it takes for a batch.
-        out: a folder of maps; once three blocks are finished there, a batch takes long.
         notes: a folder where each process that makes it leaves a file called after its number.
         deadly: it ends its process, as the system does where memory runs out.
     """
 
     seconds: float = 0
-    out: str | None = None
     notes: str | None = None
     deadly: bool = False
     size: int = SIZE
@@ -41,16 +38,10 @@ class Bright:
         if self.deadly:
             os.kill(os.getpid(), signal.SIGKILL)
         assert _alone.acquire(blocking=False), "called from two threads at once"
-        long = self.out and len(finished_blocks(Path(self.out))) >= 3
-        time.sleep(LONG if long else self.seconds)
+        time.sleep(self.seconds)
         _alone.release()
         grey = batch.mean(axis=-1) / 255
         return np.stack([1 - grey, grey], axis=-1)
-
-
-def finished_blocks(out: Path) -> list[Path]:
-    """Those of scenes that are not finished."""
-    return list(out.glob(".blocks-*/[0-9]*.npy"))
 
 
 _alone = threading.Lock()

@@ -30,7 +30,7 @@ from keras_landslide.mapping.plan import Options
 from keras_landslide.mapping.raster import open_scene
 from keras_landslide.models.loading import weights_file
 from keras_landslide.models.saving import StoredWeights, read_weights
-from tests.clustered import SIZE, Bright, finished_blocks
+from tests.clustered import SIZE, Bright
 from tests.conftest import ROOT, make_images
 from tests.scenes import write_scene
 
@@ -106,6 +106,11 @@ def assert_equal_to(folder: Path, wanted: Path) -> None:
     assert len(np.unique(other)) > 20
     assert np.abs(found - other).max() <= 1
     assert np.array_equal(found == 255, other == 255)
+
+
+def finished_blocks(out: Path) -> list[Path]:
+    """Those of scenes that are not finished."""
+    return list(out.glob(".blocks-*/[0-9]*.npy"))
 
 
 def test_a_running_cluster_maps_scenes_as_one_process_does(mapped, running, tmp_path, in_this_process):
@@ -297,14 +302,15 @@ def test_a_block_that_ends_its_workers_is_said(mapped, bright, scene, tmp_path, 
 
 
 INTERRUPTED = f"""
-import functools, sys
+import functools, signal, sys
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it runs in the background ignore it
     from keras_landslide.console import load_tensorflow
     load_tensorflow()
     from keras_landslide.cli import main
     from keras_landslide.mapping import scenes
     from tests.clustered import Bright
-    scenes.recipe_of = lambda *_: Bright(out=sys.argv[sys.argv.index("--out") + 1], size=416)
+    scenes.recipe_of = lambda *_: Bright(seconds=1, size=416)
     scenes.map_scenes = functools.partial(scenes.map_scenes, side={SIDE})
     sys.exit(main(sys.argv[1:]))
 """
