@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,12 +15,11 @@ LEAST_SAME = 0.995  # of the pixels
 ALONG = 5  # windows along each side, at most
 
 
-def check_bfloat16(jobs: Sequence[Job], both: Iterable[Network], report: Callable[[str], object]) -> None:
-    """Raise `LandslideError` for the first scene that the second of `both` networks marks otherwise than the first.
+def check_bfloat16(jobs: Sequence[Job], exact: Network, rounded: Network, report: Callable[[str], object]) -> None:
+    """Raise `LandslideError` for the first scene that `rounded` marks otherwise than `exact` does.
 
     How many pixels change their class depends on the scene: those do where a network is in doubt.
     """
-    exact, rounded = both
     for job in jobs:
         same = same_class(job, exact, rounded)
         if same < LEAST_SAME:

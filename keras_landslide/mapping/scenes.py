@@ -65,12 +65,14 @@ def map_scenes(
     goes_on = continued(folder, MADE_OF, made_of, made_by="map", overwrite=overwrite, resume=resume)
     todo = [job for job in jobs if not (goes_on and finished(folder, job))]
     check_disk(folder, todo)
+    network = None
     if todo and options.bfloat16:
+        network = network_of(weights, todo[0].size, options, report)
         exact = dataclasses.replace(options, bfloat16=False)
-        both = (network_of(weights, todo[0].size, one, report) for one in (exact, options))
-        check_bfloat16(todo, both, report)
+        check_bfloat16(todo, network_of(weights, todo[0].size, exact, report), network, report)
     with _team(cluster, folder, todo) as helpers:
-        network = network_of(weights, todo[0].size, options, report) if todo and not helpers else None
+        if todo and not helpers and not network:
+            network = network_of(weights, todo[0].size, options, report)
         if not goes_on:
             _begin(folder, made_of)
         if helpers:

@@ -66,6 +66,7 @@ def test_what_is_mapped_in_bfloat16_keeps_its_class(tmp_path, monkeypatch, by, s
     else:
         import openvino
 
+        # where it cannot be asked for (test_runtime_engines.py); with TensorFlow's arithmetic this runs on all of them
         if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             pytest.skip("this processor has no instructions for bfloat16")
     image = mountain_scene(seed, (256, 256), landslides=2).image
