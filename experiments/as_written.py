@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
     split = load_split(options.data, options.split, seed=options.seed, negatives=True)
     split = few(split) if options.quick else split
     drawn = {"samples_per_epoch": len(split.subset("train")), "seed": options.seed}
-    settings = preset(options.preset, **drawn | (QUICK if options.quick else {}))
+    settings = preset(options.preset, **(QUICK if options.quick else {}) | drawn)
     content = trained_result(settings, with_all(split), Path(options.out))
     content["compared"] = {"test images": compared(row, content)}
     print("\n".join(PAIR.table(content["compared"], "landslide IoU, test images")))

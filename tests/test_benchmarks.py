@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 import keras
@@ -28,11 +29,13 @@ def train_step(monkeypatch):
     taken = {"forward": [0.25, 0.2], "frozen": [0.5, 0.4], "unfrozen": [1.0, 0.8]}
     monkeypatch.setattr(train_step, "LEFT_OUT", {"memory kept": ["memory"], "both": ["memory", "order"]})
     left_out = {("memory",): [1.3, 1.2], ("memory", "order"): [1.6, 1.4]}
+    slower = {"float32": 1, "mixed_bfloat16": 3}
+    rounds = Counter()
 
     def taken_for(row, work, precision, without=(), **_):
-        assert precision == "float32"
+        rounds[precision, work, *without] += 1
         times = left_out[tuple(without)] if without else taken[work]
-        return times.pop(0)
+        return slower[precision] * times[rounds[precision, work, *without] - 1]
 
     monkeypatch.setattr(train_step, "seconds", taken_for)
     steps = [1.6, 2.0]
@@ -47,18 +50,24 @@ def train_step(monkeypatch):
 
 def test_best_times_speeds_and_ratios(train_step, monkeypatch, capsys, tmp_path):
     options = ["--rows", ROW, "--image-size", "64", "--yardstick", __file__, "--json", str(tmp_path / "step.json")]
-    monkeypatch.setattr(sys, "argv", ["train_step.py", *options])
+    precisions = ["--precision", "float32", "mixed_bfloat16"]
+    monkeypatch.setattr(sys, "argv", ["train_step.py", *options, *precisions])
     train_step.main()
     result = json.loads((tmp_path / "step.json").read_text())
     found = result["precisions"]["float32"]
     assert found["rows"][ROW]["seconds_an_image"] == {"forward": 0.2, "frozen": 0.4, "unfrozen": 0.8}
     assert found["rows"][ROW]["frozen_by_unfrozen"] == pytest.approx(0.5)
+    half = result["precisions"]["mixed_bfloat16"]
+    assert half["rows"][ROW]["seconds_an_image"] == pytest.approx({"forward": 0.6, "frozen": 1.2, "unfrozen": 2.4})
+    assert half["ratio"] == pytest.approx({"forward": 1.5, "frozen": 0.75, "unfrozen": 1.5})
+    assert half["ratio_without"] == pytest.approx({"memory kept": 3 * 1.2 / 1.6, "both": 3 * 1.4 / 1.6})
     assert result["yardstick"] == {"forward": 0.4, "unfrozen": 1.6}
     assert found["ratio"] == pytest.approx({"forward": 0.5, "frozen": 0.25, "unfrozen": 0.5})
     assert found["ratio_without"] == pytest.approx({"memory kept": 1.2 / 1.6, "both": 1.4 / 1.6})
     assert [times["yardstick"]["unfrozen"] for times in result["every_round"]] == [1.6, 2.0]
     printed = capsys.readouterr().out
-    (line,) = (line for line in printed.splitlines() if line.startswith(f"{ROW}  "))
+    line, slow = (line for line in printed.splitlines() if line.startswith(f"{ROW}  "))
+    assert slow.split()[-4:] == ["1.67", "0.83", "0.42", "0.50"]
     assert line.split()[1:3] == ["2.4", "M"]
     assert line.split()[-4:] == ["5.00", "2.50", "1.25", "0.50"]
     assert f"{ROW} in float32 by the yardstick: forward 0.50, frozen 0.25, unfrozen 0.50" in printed
@@ -79,11 +88,9 @@ def test_a_real_run(tmp_path, monkeypatch):
 
     monkeypatch.setattr(train_step, "LEFT_OUT", {})  # six more of the same
     arguments = ["--rows", ROW, "--image-size", "64", "--batch", "2", "--steps", "1", "--rounds", "1"]
-    arguments += ["--precision", "float32", "mixed_bfloat16"]
     monkeypatch.setattr(sys, "argv", ["train_step.py", *arguments, "--json", str(tmp_path / "step.json")])
     train_step.main()
     found = json.loads((tmp_path / "step.json").read_text())["precisions"]
-    assert list(found) == ["float32", "mixed_bfloat16"]
     times = found["float32"]["rows"][ROW]["seconds_an_image"]
     assert 0 < times["forward"] < times["unfrozen"]
 

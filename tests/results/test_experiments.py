@@ -61,8 +61,8 @@ def test_quick(script, bijie, tmp_path):
     assert result.stem == f"{content['settings']['architecture']}_{content['settings']['backbone']}"
     assert content["images"] == 8
     losses = [line["loss"] for line in content["history"]]
-    assert len(losses) == 7
-    assert np.mean(losses[-2:]) < 0.9 * losses[0]  # a few steps on real images bring the row's loss down
+    assert len(losses) == 4
+    assert losses[-1] < 0.9 * losses[0]  # a few steps on real images bring the row's loss down
     assert real_results() == before
 
 
