@@ -1,36 +1,29 @@
 """The blocks of scenes on several processes or machines, by way of Dask: a block is a task, and makes one file.
 
 Only files on a shared file system go between those who make blocks and the one who puts them together. Whatever becomes
-of a worker, a block is there or is made again. Nothing here loads TensorFlow before a worker makes its network.
+of a worker, a block is there or is made again.
 """
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import functools
 import logging
 import os
 import secrets
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..console import load_tensorflow
 from ..errors import LandslideError
-from ..files.checks import check_writable
-from .blocks import Block, Watch, piece_of, predicted, windows_of, write_block
+from .blocks import Block, Watch, windows_of
 from .extra import INSTALL_BOTH, check_dask
-from .network import Network
-from .raster import Grid, Scene, opened
+from .raster import Scene
+from .worker import FilesRecipe, Recipe, Work, appears, look, make_block
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -40,12 +33,9 @@ if TYPE_CHECKING:
 
 FILES = ".shared-"  # begins the folder, in a folder of maps, of what workers need
 ANSWERS = 10  # seconds for a scheduler to answer
-LOOKS = 10  # seconds for a worker to see a folder
 ARRIVES = 90  # seconds for a worker's file to be seen here: some file systems remember long what was not there
 LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado", "tornado.application", "asyncio")
 IGNORE_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
-
-_one_at_a_time = threading.Lock()  # in a worker: no runtime is called from two threads
 
 
 @dataclass(frozen=True)
@@ -74,44 +64,6 @@ class Team:
     threads: int | None
 
 
-class Recipe(Protocol):
-    """How a worker makes its network; equal ones make the same, so that it is kept from task to task."""
-
-    @property
-    def size(self) -> int: ...
-
-    def network(self, threads: int) -> Network:
-        """A network that computes in so many threads; raises `LandslideError` where the worker lacks something."""
-        ...
-
-    def __hash__(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class FilesRecipe:
-    """A network from files in a folder that all workers see: weights, and in `cache` what was converted of them."""
-
-    weights: tuple[str, ...]
-    cache: str
-    runtime: str
-    size: int
-    average_flips: bool
-    spread: bool
-    bfloat16: bool
-
-    def network(self, threads: int) -> Network:
-        load_tensorflow()
-        from ..models.saving import read_weights
-        from ..runtimes.engines import engine
-
-        cache = Path(self.cache)
-        runs = [
-            engine(read_weights(path), self.runtime, self.size, threads=threads, bfloat16=self.bfloat16, cache=cache)
-            for path in self.weights
-        ]
-        return Network(runs, self.size, self.average_flips, self.spread)
-
-
 @dataclass(frozen=True)
 class Share:
     """The blocks of a scene that are still to be made, and the folder where they go."""
@@ -119,18 +71,6 @@ class Share:
     job: Job
     folder: Path
     todo: list[Block]
-
-
-@dataclass(frozen=True)
-class Work:
-    """All that a worker needs for any block of a scene."""
-
-    scene: Scene
-    grid: Grid
-    folder: str
-    files: str
-    recipe: Recipe
-    threads: int | None
 
 
 @contextmanager
@@ -207,90 +147,6 @@ def map_blocks(
         team.client.cancel(list(asked))
 
 
-def _sent(call: Callable) -> Callable:
-    """`call` with errors that can be sent: without their causes, as some of GDAL's cannot be put together again."""
-
-    @functools.wraps(call)
-    def called(*given, **named):
-        try:
-            return call(*given, **named)
-        except LandslideError as error:
-            said = error
-        raise LandslideError(said.message, said.files)  # here, where it gets no context
-
-    return called
-
-
-@_sent
-def make_block(block: Block, work: Work) -> str:
-    """In a worker: write a block, unless it is there. Returns the worker's host."""
-    host = socket.gethostname()
-    path = Path(work.folder) / block.name
-    if path.is_file():  # made by a worker that died before it could say so
-        return host
-    _checked(work.files, (work.scene.path,))  # by a worker that came later than the others
-    with work.scene.opened() as dataset:
-        piece = piece_of(block, work.scene, work.grid, dataset, work.recipe.size)
-    with _one_at_a_time:
-        found = predicted(piece, _network(work.recipe, work.threads or _own_threads()))
-    write_block(path, found)
-    return host
-
-
-@functools.lru_cache(maxsize=1)
-def _network(recipe: Recipe, threads: int) -> Network:
-    """The network of this process; that of an earlier run goes."""
-    try:
-        return recipe.network(threads)
-    except LandslideError as error:
-        raise _of_worker(error) from error
-
-
-@functools.lru_cache
-@_sent
-def _checked(files: str, paths: tuple[str, ...]) -> str:
-    """This package's version here; raises `LandslideError` where this machine lacks the folder or a scene."""
-    if not _appears(Path(files), LOOKS):
-        raise LandslideError(
-            f"The worker on {socket.gethostname()} does not see {Path(files).parent}; choose an --out on a file system "
-            "that all workers have under this path."
-        )
-    try:
-        check_writable(files)
-        for path in paths:
-            with opened(path):
-                pass
-    except LandslideError as error:
-        raise _of_worker(error) from error
-    return __version__
-
-
-async def look(files: str, paths: tuple[str, ...]) -> str:
-    """`_checked` in a thread, so that a slow disk does not keep a worker from answering."""
-    return await asyncio.to_thread(_checked, files, paths)
-
-
-def _of_worker(error: LandslideError) -> LandslideError:
-    return LandslideError(f"The worker on {socket.gethostname()} says: {error.message}", error.files)
-
-
-def _own_threads() -> int:
-    """In a worker: how many Dask gave it."""
-    from distributed import get_worker
-
-    return get_worker().state.nthreads
-
-
-def _appears(path: Path, seconds: float) -> bool:
-    """Whether a file or folder is there, or comes in so many seconds."""
-    end = time.monotonic() + seconds
-    while not path.exists():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.2)
-    return True
-
-
 def _itself(work: Work) -> Work:
     return work
 
@@ -322,7 +178,7 @@ def _check_made(future: Future, share: Share, block: Block) -> None:
         ) from error
     except CancelledError as error:
         raise LandslideError("The connection to the Dask scheduler was lost; go on with --resume.") from error
-    if not _appears(share.folder / block.name, ARRIVES):
+    if not appears(share.folder / block.name, ARRIVES):
         raise LandslideError(
             f"{where} was made on {host} and is not in {share.folder.parent} here; choose an --out on a file system "
             "that all workers have under this path."

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_landslide.data import synthetic
 from keras_landslide.data.colour_baseline import ColourBaseline
-from keras_landslide.data.synthetic import dataset_scene, mountain_scene, write_dataset
+from keras_landslide.data.synthetic import dataset_scene, mountain_scene, scar, write_dataset
+from keras_landslide.data.synthetic.ground import Ground
 
 SIZE = (128, 128)
 
@@ -114,18 +114,18 @@ def test_one_scar_is_one_piece_near_the_middle_and_longer_than_wide(fitted_scene
 def test_on_an_even_slope_the_scar_runs_straight_down_it(downhill):
     place = np.mgrid[:128, :128].astype(np.float32)
     down = place[0] * downhill[0] + place[1] * downhill[1]
-    ground = synthetic._Ground(-0.4 * down, np.zeros(SIZE, np.float32), np.zeros((*SIZE, 3), np.float32))
+    ground = Ground(-0.4 * down, np.zeros(SIZE, np.float32), np.zeros((*SIZE, 3), np.float32))
     ratios = []
     for seed in range(10):
         rng = np.random.default_rng(seed)
-        scar = synthetic._trace_scar(rng, ground, np.array([64.0, 64.0]), 0.15 * 128 * 128)
-        rows, columns = np.nonzero(synthetic._outline([scar], 0.15))
+        traced = scar._trace_scar(rng, ground, np.array([64.0, 64.0]), 0.15 * 128 * 128)
+        rows, columns = np.nonzero(scar._outline([traced], 0.15))
         drop, spread = (rows, columns) if downhill[0] else (columns, rows)
         ratios.append(drop.std() / spread.std())
-        middle = scar.along[64, 64]
+        middle = traced.along[64, 64]
         assert middle == pytest.approx(0.5, abs=0.02)
-        assert scar.along[64 + 20 * downhill[0], 64 + 20 * downhill[1]] == pytest.approx(
-            0.5 + 20 / scar.length, abs=0.02
+        assert traced.along[64 + 20 * downhill[0], 64 + 20 * downhill[1]] == pytest.approx(
+            0.5 + 20 / traced.length, abs=0.02
         )
     assert min(ratios) > 1.2 and np.median(ratios) > 1.8
 
@@ -134,15 +134,15 @@ def test_on_a_bent_slope_the_scar_follows_the_bend():
     # The ground falls by 0.2 towards the right everywhere, and the more steeply towards the bottom the lower one is.
     row, column = np.mgrid[:128, :128].astype(np.float32)
     height = -0.2 * column - 0.004 * row**2
-    ground = synthetic._Ground(height, np.zeros(SIZE, np.float32), np.zeros((*SIZE, 3), np.float32))
-    scar = synthetic._trace_scar(np.random.default_rng(0), ground, np.array([80.0, 40.0]), 0.15 * 128 * 128)
-    places, _ = synthetic._fall_line(ground, np.array([80.0, 40.0]), scar.length)
+    ground = Ground(height, np.zeros(SIZE, np.float32), np.zeros((*SIZE, 3), np.float32))
+    traced = scar._trace_scar(np.random.default_rng(0), ground, np.array([80.0, 40.0]), 0.15 * 128 * 128)
+    places, _ = scar._fall_line(ground, np.array([80.0, 40.0]), traced.length)
     steps = np.diff(places, axis=0)
     turned = np.arctan2(steps[-1, 1], steps[-1, 0]) - np.arctan2(steps[0, 1], steps[0, 0])
     assert turned > 0.2, "the walk turns with the slope"
     columns, rows = np.rint(places).astype(int).T
-    np.testing.assert_allclose(scar.along[rows, columns], np.linspace(0, 1, 21), atol=0.8 / scar.length)
-    assert np.abs(scar.across[rows, columns]).max() < 0.8
+    np.testing.assert_allclose(traced.along[rows, columns], np.linspace(0, 1, 21), atol=0.8 / traced.length)
+    assert np.abs(traced.across[rows, columns]).max() < 0.8
 
 
 @pytest.mark.parametrize(

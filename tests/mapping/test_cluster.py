@@ -24,7 +24,8 @@ from distributed import LocalCluster
 
 from keras_landslide.cli import main
 from keras_landslide.errors import LandslideError
-from keras_landslide.mapping import cluster, scenes
+from keras_landslide.mapping import cluster, scenes, worker
+from keras_landslide.mapping.blocks import Block
 from keras_landslide.mapping.cluster import Cluster
 from keras_landslide.mapping.plan import Options
 from keras_landslide.mapping.raster import open_scene
@@ -90,9 +91,9 @@ def mapped(weights, bright):
 @pytest.fixture
 def in_this_process(monkeypatch):
     """Nobody waits for files, and nothing is remembered of an earlier test."""
-    monkeypatch.setattr(cluster, "LOOKS", 0.1)
-    cluster._checked.cache_clear()
-    cluster._network.cache_clear()
+    monkeypatch.setattr(worker, "LOOKS", 0.1)
+    worker._checked.cache_clear()
+    worker._network.cache_clear()
 
 
 def probability(folder: Path) -> np.ndarray:
@@ -154,10 +155,10 @@ def test_blocks_that_are_there_are_not_made_again(mapped, scene, running, tmp_pa
 def test_a_block_that_a_dead_worker_wrote_is_not_made_again(scene, tmp_path):
     """Dask hands such a task out anew, because nobody told it that the block is there."""
     opened = open_scene(scene)
-    work = cluster.Work(opened, None, str(tmp_path), str(tmp_path / "nowhere"), None, 1)
-    block = cluster.Block(slice(0, 50), slice(0, 50))
+    work = worker.Work(opened, None, str(tmp_path), str(tmp_path / "nowhere"), None, 1)
+    block = Block(slice(0, 50), slice(0, 50))
     (tmp_path / block.name).write_bytes(b"written")
-    assert cluster.make_block(block, work)
+    assert worker.make_block(block, work)
     assert (tmp_path / block.name).read_bytes() == b"written"
 
 
@@ -180,7 +181,8 @@ def test_an_address_where_nobody_answers_is_one_sentence(scene, fails, tmp_path,
         assert not out.exists()
 
 
-def test_a_scheduler_without_workers_is_one_sentence(mapped, scene, tmp_path, in_this_process):
+def test_a_scheduler_without_workers_is_one_sentence(mapped, scene, tmp_path, in_this_process, monkeypatch):
+    monkeypatch.setattr(cluster, "ANSWERS", 1)
     with (
         LocalCluster(n_workers=0, processes=False, protocol="tcp://", dashboard_address=None) as local,
         pytest.raises(LandslideError, match="has no workers; start some with: dask worker tcp://"),
@@ -198,7 +200,7 @@ def test_a_worker_that_does_not_see_the_folder_is_named(mapped, scene, running, 
 
 
 def test_a_block_that_does_not_arrive_is_said(mapped, scene, running, tmp_path, in_this_process, monkeypatch):
-    monkeypatch.setattr(cluster, "write_block", lambda path, found: None)
+    monkeypatch.setattr(worker, "write_block", lambda path, found: None)
     monkeypatch.setattr(cluster, "ARRIVES", 0.1)
     with pytest.raises(LandslideError, match=f"was made on {os.uname().nodename} and is not in {tmp_path / 'out'}"):
         mapped([scene], tmp_path / "out", cluster=Cluster(scheduler=running))
@@ -221,7 +223,7 @@ def test_a_worker_that_cannot_open_a_scene_is_named(mapped, scene, running, tmp_
 def test_a_worker_without_this_package_is_named(
     mapped, scene, running, tmp_path, in_this_process, monkeypatch, answer, said
 ):
-    monkeypatch.setattr(cluster, "_checked", answer)
+    monkeypatch.setattr(worker, "_checked", answer)
     with pytest.raises(LandslideError, match=said):
         mapped([scene], tmp_path / "out", cluster=Cluster(scheduler=running))
 
