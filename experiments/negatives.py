@@ -19,10 +19,10 @@ import numpy as np
 
 from keras_landslide.data.dataset import load_split
 from keras_landslide.errors import exit_code
-from keras_landslide.evaluation import FALSE_ALARM, FalseAlarms
+from keras_landslide.evaluation import FalseAlarms
 from keras_landslide.results.paired import Pair
 from keras_landslide.results.reproduce import few, paired_parser, paired_settings, parsed, trained_result, write_result
-from keras_landslide.scores import landslide_iou
+from keras_landslide.scores import FALSE_ALARM, landslide_iou
 from keras_landslide.settings import ALL
 
 PAIR = Pair(("without_negatives", "with_negatives"), ("without", "with"))

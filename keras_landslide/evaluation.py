@@ -12,13 +12,12 @@ from .console import Track, untracked
 from .data.classes import CLASS_NAMES
 from .data.sample import Sample
 from .prediction.predictor import Predictor, decided, warn_of_shrinking
-from .scores import class_scores, confusion_matrix, mean_scores
+from .scores import FALSE_ALARM, class_scores, confusion_matrix, mean_scores
 
 if TYPE_CHECKING:
     from .models.description import Description
 
 Keep = Callable[[str, np.ndarray], object]  # takes an image's name and its probabilities, (H, W, classes) float32
-FALSE_ALARM = 0.01  # an image without landslide counts as a false alarm when more than this share of it is marked
 
 
 @dataclass(frozen=True)

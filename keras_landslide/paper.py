@@ -11,6 +11,7 @@ from .errors import unknown_name
 CITATION = "Yang et al. 2022, Appl. Sci. 12, 8153"
 INPUT_SIZE = 473
 TEST_IMAGES = 51
+METRES_A_PIXEL = 0.8  # of the images of Bijie, which the paper uses
 
 
 @dataclass(frozen=True)

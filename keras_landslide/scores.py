@@ -6,6 +6,8 @@ import numpy as np
 
 from .settings import IGNORE_LABEL
 
+FALSE_ALARM = 0.01  # an image without landslide counts as a false alarm when more than this share of it is marked
+
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int = 2) -> np.ndarray:
     """Count pixels: `(classes, classes)` int64, rows are the truth, columns the prediction; truth 255 is left out.

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from .errors import LandslideError, unknown_name
-from .paper import INPUT_SIZE
+from .paper import INPUT_SIZE, METRES_A_PIXEL
 
 IGNORE_LABEL = 255  # a pixel that counts nowhere: letterbox bars, corners that a rotation opens
 # The paper starts from "the pre-trained weights obtained in the VOC dataset" and does not say which file. None can be
@@ -57,8 +57,8 @@ AUGMENTATIONS = {
 SAMPLINGS = {
     "squeeze": "the whole image, squeezed into the input",
     "crop": "a random window of an image that is larger than the input",
-    "native": "all images at one scale, --zoom, each cut at a random place or padded to the input, and predicted in "
-    "overlapping windows: for scenes",
+    "native": "all images at one scale, --zoom, each cut at a random place or with other ground around it, and "
+    "predicted in overlapping windows: for scenes",
 }
 SCHEDULES = {"constant": "the same throughout a phase", "cosine": "falls to zero over each phase"}
 PRECISIONS = {
@@ -117,7 +117,7 @@ class Settings:
     )
     image_size: int = _setting(INPUT_SIZE, "model", "side of the square input in pixels (input_shape)")
     classes: int = _setting(2, "model", "number of classes, background included")
-    output_stride: int = _setting(8, "model", "8 or 16 (downsample_factor); U-Net has none")
+    output_stride: int = _setting(8, "model", "8, 16 or, but for vgg16, 32 (downsample_factor); U-Net has none")
     frozen_epochs: int = _setting(50, "schedule", "epochs with the backbone frozen (freeze_epoch); 0 for none")
     unfrozen_epochs: int = _setting(100, "schedule", "epochs with everything trained, after those (unfreeze_epoch)")
     frozen_learning_rate: float = _setting(1e-4, "schedule", "Adam's learning rate while frozen")
@@ -145,7 +145,7 @@ class Settings:
     sampling: str = _setting("squeeze", "data", "how images come into the input", SAMPLINGS)
     zoom: float = _setting(1.0, "data", "with --sampling native, pixels of the input for a pixel of an image")
     image_gsd: float = _setting(
-        0.8, "data", "metres a pixel of the images (ground sampling distance; Bijie: 0.8), for --sampling native"
+        METRES_A_PIXEL, "data", "metres a pixel of the images (ground sampling distance), for --sampling native"
     )
     num_workers: int = _setting(
         0, "machine", "parallel readers (the paper: 1, the result is the same); 0 lets TensorFlow choose"
@@ -232,7 +232,8 @@ _MOST = {"seed": MAX_SEED, "zoom": 100, "image_gsd": 100, "weight_averaging": 0.
 PRESET_MEANINGS = {
     "paper": "Table 4 of the paper; takes long without a GPU",
     "cpu": "about an hour on two cores: a smaller input, output stride 16, fewer epochs, higher learning rates",
-    "table": "cpu with half the epochs and an input of 192: ten minutes to four hours on two cores, for the six rows",
+    "table": "cpu with 3 + 17 epochs, an input of 192 and a learning rate of 1e-3: ten minutes to four hours on two "
+    "cores, for the six rows",
 }
 # `cpu` is what two cores do in about an hour on the Bijie images. Its learning rates are 10 and 30 times Table 4's,
 # which a short run needs, and at output stride 16 a step costs less than a third of that at 8. Its crops show training

@@ -115,7 +115,7 @@ def _add(parsers, name: str, text: str, more: str = "") -> argparse.ArgumentPars
 
 
 def _add_demo(parsers) -> None:
-    parser = _add(parsers, "demo", "the main job on built-in synthetic scenes, three to six minutes on two cores")
+    parser = _add(parsers, "demo", "the main job on built-in synthetic scenes, two to six minutes on two cores")
     parser.add_argument(
         "--out", metavar="FOLDER", help="default: keras-landslide-demo, with --scene keras-landslide-scene"
     )

@@ -4,15 +4,19 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from ..scores import interval, landslide_iou
+from ..paper import METRES_A_PIXEL
+from ..scores import FALSE_ALARM, interval, landslide_iou
 
 LICENCE = (
     "These weights are for research use only, on the terms of the Bijie landslide data set that they were trained on; "
     "the MIT licence of the code does not cover them."
 )
 USED = {  # by sampling
-    "squeeze": ("predict", "photographs of the ground from above, whatever their scale"),
-    "native": ("map", "scenes, which they see at one scale, 0.8 m a pixel"),
+    "squeeze": (
+        "predict",
+        f"photographs of the ground from above, at about the scale of Bijie's ({METRES_A_PIXEL:g} m a pixel)",
+    ),
+    "native": ("map", f"scenes, which they see at one scale, {METRES_A_PIXEL:g} m a pixel"),
 }
 LABELS = {"original": "as published", "completed": "completed with what overlapping images show"}
 
@@ -37,6 +41,8 @@ def card(content: dict, weights: Path, **told) -> str:
         negatives=decided["negatives"]["images"],
         scores="\n".join(map(_scores_line, labellings)),
         false_alarms=f"{100 * decided['negatives']['false_alarms']:.0f}",
+        limit=f"{100 * FALSE_ALARM:g}",
+        metres=f"{METRES_A_PIXEL:g}",
         marked_area=f"{100 * decided['negatives']['marked_area']:.2f}",
         threshold=f"{decided['threshold']:g}",
         start=content["start"]["weights"],
@@ -59,8 +65,8 @@ def summary(content: dict) -> str:
     return (
         f"On {content['images']} Bijie images that they were not trained on, their landslide IoU is "
         f"{100 * decided['landslide']['iou']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f}); of "
-        f"{negatives['images']} images without landslide {100 * negatives['false_alarms']:.0f} % have more than 1 % of "
-        "their area marked."
+        f"{negatives['images']} images without landslide {100 * negatives['false_alarms']:.0f} % have more than "
+        f"{100 * FALSE_ALARM:g} % of their area marked."
     )
 
 

@@ -74,10 +74,10 @@ def causes(folder: Path | str, rows: Mapping[str, Result], data: Path | str | No
         lines.append(("scored on completed labels", *_of_row(row, row.completed)))
     together = [result for result in rows.values() if result.maps.is_dir()]
     if row in together and len(together) > 1 and data is not None:
-        lines.append((f"mean of {len(together)} rows", *_of_row(row, ensemble(row, together, data))))
+        lines.append((f"probabilities of {len(together)} rows averaged", *_of_row(row, ensemble(row, together, data))))
     notes = (
-        f"Per cent, on {ROWS[ROW].title}, one seed: what is no larger than the difference between seeds says nothing. "
-        "Which causes are measured was settled before any was; no setting follows from them.",
+        f"Per cent, {ROWS[ROW].title} and what is changed of it, one seed: what is no larger than the difference between "
+        "seeds says nothing. Which causes are measured was settled before any was; no setting follows from them.",
     )
     return Table("causes", "What each cause is worth", HEAD, tuple(lines), notes)
 

@@ -5,13 +5,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ..paper import ROWS
+from ..paper import METRES_A_PIXEL, ROWS
 from ..scores import class_scores, landslide_iou, mean_iou
 from .estimates import estimate, image_ious
 from .formats import Cell, Table
 from .result import Matrix, Result, Scored
 
-PIXEL_AREA = 0.8**2  # square metres, of the images of Bijie
 FEWEST_GROUPS = 5  # an interval over fewer would say nothing
 NAMES = ("errors_by_part", "false_positives", "worst_images")  # of the tables
 # The counties of Bijie by the letters with which the names of its images begin; zdf is one image.
@@ -32,7 +31,7 @@ def error_tables(rows: Mapping[str, Result]) -> list[Table]:
 
 def landslide_area(matrix: Matrix) -> float:
     """The area of an image's landslide in square metres, from its counts [[TN, FP], [FN, TP]]."""
-    return PIXEL_AREA * sum(matrix[1])
+    return METRES_A_PIXEL**2 * sum(matrix[1])
 
 
 def landslide_share(matrix: Matrix) -> float:
@@ -76,7 +75,8 @@ def errors_by_part(rows: Mapping[str, Result]) -> Table:
     head = ("by", "part", "images", "groups", *(ROWS[row].title for row in rows))
     notes = (
         "Landslide IoU of the most probable class, all pixels of a part together; a part of fewer than "
-        f"{FEWEST_GROUPS} groups that share ground has no interval. Size is that of the mask, at 0.8 m a pixel.",
+        f"{FEWEST_GROUPS} groups that share ground has no interval. Size is that of the mask, at {METRES_A_PIXEL:g} m a "
+        "pixel.",
     )
     return Table("errors_by_part", "Landslide IoU by what the images show", head, tuple(lines), notes)
 

@@ -1,8 +1,8 @@
 """The report of an evaluation, beside the paper's figures."""
 
 from ..data.classes import MOST_PROBABLE, class_names
-from ..paper import CITATION, Row
-from ..scores import interval, landslide_iou, mean_iou
+from ..paper import CITATION, TEST_IMAGES, Row
+from ..scores import FALSE_ALARM, interval, landslide_iou, mean_iou
 
 
 def report_lines(content: dict, row: Row | None = None) -> list[str]:
@@ -33,7 +33,9 @@ def report_lines(content: dict, row: Row | None = None) -> list[str]:
     ]
     if two and row is not None and row.miou is not None:
         lines.append(f"{row.title + ', the paper':28}{row.miou:8.2f}{row.recall:8.2f}{row.precision:11.2f}")
-        lines.append(f"The paper's 51 test images have labels of their own, which are not public ({CITATION}).")
+        lines.append(
+            f"The paper's {TEST_IMAGES} test images have labels of their own, which are not public ({CITATION})."
+        )
     if "negatives" in content:
         lines += ["", negatives_line(content["negatives"])]
     return lines
@@ -48,7 +50,7 @@ def negatives_line(block: dict) -> str:
     """The block `negatives` of `evaluate --json` as a sentence."""
     return (
         f"{block['images']} images without landslide, counted apart: {100 * block['false_alarms']:.1f} % of them with "
-        f"more than 1 % of the image marked, {100 * block['marked_area']:.2f} % of their area marked."
+        f"more than {100 * FALSE_ALARM:g} % of the image marked, {100 * block['marked_area']:.2f} % of their area marked."
     )
 
 

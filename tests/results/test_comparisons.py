@@ -60,8 +60,12 @@ def test_the_mean_of_rows_is_that_of_their_maps(stored, tmp_path):
         folder = stored(row, {"a": [[0, 2560], [0, 2560]]}, GROUPS)
         write_probability(folder / "probabilities" / row / "a.png", probability)
     rows = firsts(read_results(folder))
-    assert cells(causes(folder, rows, data))["mean of 2 rows"][1:] == ["50.00", "100.00", "+50.00 (+50.0 to +50.0)"]
-    assert "mean of 2 rows" not in cells(causes(folder, rows))
+    assert cells(causes(folder, rows, data))["probabilities of 2 rows averaged"][1:] == [
+        "50.00",
+        "100.00",
+        "+50.00 (+50.0 to +50.0)",
+    ]
+    assert "probabilities of 2 rows averaged" not in cells(causes(folder, rows))
 
 
 @pytest.mark.parametrize("cause", EXPERIMENTS)
