@@ -76,8 +76,9 @@ def causes(folder: Path | str, rows: Mapping[str, Result], data: Path | str | No
     if row in together and len(together) > 1 and data is not None:
         lines.append((f"probabilities of {len(together)} rows averaged", *_of_row(row, ensemble(row, together, data))))
     notes = (
-        f"Per cent, {ROWS[ROW].title} and what is changed of it, one seed: what is no larger than the difference between "
-        "seeds says nothing. Which causes are measured was settled before any was; no setting follows from them.",
+        f"Per cent, {ROWS[ROW].title} and what is changed of it, one seed: what is no larger than the difference "
+        "between seeds says nothing. Which causes are measured was settled before any was; no setting follows from "
+        "them.",
     )
     return Table("causes", "What each cause is worth", HEAD, tuple(lines), notes)
 

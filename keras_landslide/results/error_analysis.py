@@ -75,8 +75,8 @@ def errors_by_part(rows: Mapping[str, Result]) -> Table:
     head = ("by", "part", "images", "groups", *(ROWS[row].title for row in rows))
     notes = (
         "Landslide IoU of the most probable class, all pixels of a part together; a part of fewer than "
-        f"{FEWEST_GROUPS} groups that share ground has no interval. Size is that of the mask, at {METRES_A_PIXEL:g} m a "
-        "pixel.",
+        f"{FEWEST_GROUPS} groups that share ground has no interval. Size is that of the mask, at "
+        f"{METRES_A_PIXEL:g} m a pixel.",
     )
     return Table("errors_by_part", "Landslide IoU by what the images show", head, tuple(lines), notes)
 

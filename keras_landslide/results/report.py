@@ -50,7 +50,8 @@ def negatives_line(block: dict) -> str:
     """The block `negatives` of `evaluate --json` as a sentence."""
     return (
         f"{block['images']} images without landslide, counted apart: {100 * block['false_alarms']:.1f} % of them with "
-        f"more than {100 * FALSE_ALARM:g} % of the image marked, {100 * block['marked_area']:.2f} % of their area marked."
+        f"more than {100 * FALSE_ALARM:g} % of the image marked, {100 * block['marked_area']:.2f} % of their area "
+        "marked."
     )
 
 

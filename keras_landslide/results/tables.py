@@ -93,9 +93,9 @@ def table_5(rows: Mapping[str, Result]) -> Table:
     notes = (
         "Per cent; recall and precision are means of the two classes; 95 % intervals over groups of images that share "
         "ground. Scores count the pixels of all test images together, at native size, on the published labels.",
-        "The first line of a row takes the more probable class, as the paper does. The line with a threshold is what the "
-        "commands give without `--threshold 0.5`: a threshold is chosen on validation images with and without landslide, "
-        "so it raises fewer false alarms, and loses IoU on test images that all have a landslide.",
+        "The first line of a row takes the more probable class, as the paper does. The line with a threshold is what "
+        "the commands give without `--threshold 0.5`: a threshold is chosen on validation images with and without "
+        "landslide, so it raises fewer false alarms, and loses IoU on test images that all have a landslide.",
         f"The paper's {TEST_IMAGES} test images have labels of its own, which are not public.",
         TABLE_5_SLIP,
     )
