@@ -21,6 +21,7 @@ from keras_landslide.errors import exit_code
 from keras_landslide.files.atomic import read_json
 from keras_landslide.results.paired import Pair
 from keras_landslide.results.reproduce import QUICK, few, options_parser, parsed, trained_result, write_result
+from keras_landslide.results.result import result_name
 from keras_landslide.scores import landslide_iou
 from keras_landslide.settings import preset
 
@@ -35,7 +36,7 @@ def main(arguments=None) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train, compare with the row on the test images, write and print."""
-    row = read_json(Path(options.results) / f"{ROW}.json")
+    row = read_json(Path(options.results) / f"{result_name(ROW, options.seed)}.json")
     split = load_split(options.data, options.split, seed=options.seed, negatives=True)
     split = few(split) if options.quick else split
     drawn = {"samples_per_epoch": len(split.subset("train")), "seed": options.seed}

@@ -15,6 +15,7 @@ from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.sample import Sample
 from keras_landslide.data.splits import split_samples
 from keras_landslide.errors import LandslideError, exit_code
+from keras_landslide.files.checks import check_file
 from keras_landslide.paper import ROWS
 from keras_landslide.pictures import comparison_figure
 from keras_landslide.prediction.predictor import Predictor
@@ -34,6 +35,11 @@ def main() -> None:
 
 def draw(options: argparse.Namespace) -> None:
     """Predict every chosen image with every file and write the figure."""
+    if options.count < 1:
+        raise LandslideError(f"--count {options.count} is not possible; give 1 or more.")
+    if Path(options.out).suffix not in (".png", ".pdf"):
+        raise LandslideError(f"{options.out}: is no picture; give a name that ends in .png or .pdf.")
+    check_file(options.out)
     samples = _chosen(options)
     images = [sample.read() for sample in samples]
     rows = [[image, truth == 1] for image, truth in images]

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from keras_landslide.data.dataset import load_split
-from keras_landslide.errors import exit_code
+from keras_landslide.errors import LandslideError, exit_code
 from keras_landslide.files.atomic import read_json
 from keras_landslide.results.paired import Pair
 from keras_landslide.results.reproduce import (
@@ -37,6 +37,8 @@ def main(arguments=None) -> None:
 
 def run(options) -> None:
     """Train twice, compare on the validation part, write and print."""
+    if options.precision == "float32":
+        raise LandslideError("--precision float32 is what is compared with; give mixed_bfloat16 or mixed_float16.")
     settings = paired_settings(options)
     split = load_split(options.data, options.split, seed=options.seed)
     if options.quick:

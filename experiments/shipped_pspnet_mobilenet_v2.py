@@ -16,10 +16,10 @@ from pathlib import Path
 from keras_landslide.data.dataset import labelled, load_split
 from keras_landslide.errors import exit_code
 from keras_landslide.files.atomic import write_text
-from keras_landslide.results.card import LICENCE, card
+from keras_landslide.results.card import LICENCE, USED, card
 from keras_landslide.results.report import report_lines
 from keras_landslide.results.reproduce import QUICK, few, options_parser, parsed, result, trained, write_result
-from keras_landslide.results.result import map_folder
+from keras_landslide.results.result import map_folder, result_name
 from keras_landslide.settings import ALL, SHIPPED_WEIGHTS, preset
 
 SETTINGS = {"negatives": ALL, "augmentation": "strong"}
@@ -33,7 +33,7 @@ def main(arguments=None) -> None:
     parser.set_defaults(results="results/shipped")
     parser.add_argument("--name", default=SHIPPED_WEIGHTS, help="of the weights; default: %(default)s")
     parser.add_argument("--weights", default="weights", help="folder of weights and card; default: %(default)s")
-    parser.add_argument("--sampling", default="squeeze", help="squeeze or native; default: %(default)s")
+    parser.add_argument("--sampling", default="squeeze", choices=list(USED), help="default: %(default)s")
     parser.add_argument("--zoom", type=float, default=1.0, help="with --sampling native; default: %(default)s")
     options = parsed(parser, arguments)
     sys.exit(exit_code(lambda: ship(options)))
@@ -47,29 +47,31 @@ def ship(options: argparse.Namespace) -> None:
     settings = preset(options.preset, **given | (QUICK if options.quick else {}))
     split = load_split(options.data, options.split, seed=options.seed, negatives=True)
     split = few(split) if options.quick else split
+    name = result_name(options.name, options.seed)
     run = trained(settings, split, Path(options.out) / options.name)
     from keras_landslide.models.saving import halve  # after TensorFlow, which `trained` loads when all else is right
 
-    file = Path(options.weights) / f"{options.name}.weights.h5"
+    file = Path(options.weights) / f"{name}.weights.h5"
     halve(run.best_weights, file, licence=LICENCE)
     tested = dataclasses.replace(split, subsets={"test": split.subset("test")})
-    maps = map_folder(options.results, options.name, seed=0)
+    maps = map_folder(options.results, options.name, options.seed)
     content = result(run.folder, tested, labelled(tested, "completed"), maps=maps, weights_file=file)
     print("\n".join(report_lines(content)))
     write_result(options, options.name, content)
     told = {
         "command": command(options),
-        "result": f"{options.results}/{options.name}.json",
+        "result": f"{options.results}/{name}.json",
         "trained_on": len(split.subset("train")),
         "trained_on_negatives": len(split.negative_subset("train")),
     }
-    write_text(file.with_name(f"{options.name}.md"), card(content, file, **told))
+    write_text(file.with_name(f"{name}.md"), card(content, file, **told))
     print(f"Weights and card: {file}")
 
 
 def command(options: argparse.Namespace) -> str:
     """What makes the weights anew, as the card says it."""
     more = f" --sampling native --zoom {options.zoom:g} --name {options.name}" if options.sampling == "native" else ""
+    more += f" --seed {options.seed}" if options.seed else ""
     return f"python experiments/{Path(__file__).name}{more}"
 
 

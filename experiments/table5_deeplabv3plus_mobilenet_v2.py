@@ -1,7 +1,6 @@
 """DeepLabv3+ (MobileNet) of Table 5, the `table` preset on the paper's split.
 
 Writes results/deeplabv3plus_mobilenet_v2.json and runs/deeplabv3plus_mobilenet_v2/.
-Not run in full yet, so the README has no line of it.
 
     python experiments/table5_deeplabv3plus_mobilenet_v2.py --data ../shared/bijie
     python experiments/table5_deeplabv3plus_mobilenet_v2.py --quick --out runs/quick --results runs/quick

@@ -1,7 +1,6 @@
 """DeepLabv3+ (Xception) of Table 5, the `table` preset on the paper's split.
 
 Writes results/deeplabv3plus_xception.json and runs/deeplabv3plus_xception/.
-Not run in full yet, so the README has no line of it.
 
     python experiments/table5_deeplabv3plus_xception.py --data ../shared/bijie
     python experiments/table5_deeplabv3plus_xception.py --quick --out runs/quick --results runs/quick

@@ -1,7 +1,6 @@
 """PSPNet (ResNet50) of Table 5, the `table` preset on the paper's split.
 
 Writes results/pspnet_resnet50.json and runs/pspnet_resnet50/.
-Not run in full yet, so the README has no line of it.
 
     python experiments/table5_pspnet_resnet50.py --data ../shared/bijie
     python experiments/table5_pspnet_resnet50.py --quick --out runs/quick --results runs/quick

@@ -1,7 +1,6 @@
 """U-Net (ResNet50) of Table 5, the `table` preset on the paper's split.
 
 Writes results/unet_resnet50.json and runs/unet_resnet50/.
-Not run in full yet, so the README has no line of it.
 
     python experiments/table5_unet_resnet50.py --data ../shared/bijie
     python experiments/table5_unet_resnet50.py --quick --out runs/quick --results runs/quick

@@ -1,7 +1,6 @@
 """U-Net (VGG) of Table 5, the `table` preset on the paper's split.
 
 Writes results/unet_vgg16.json and runs/unet_vgg16/.
-Not run in full yet, so the README has no line of it.
 
     python experiments/table5_unet_vgg16.py --data ../shared/bijie
     python experiments/table5_unet_vgg16.py --quick --out runs/quick --results runs/quick

@@ -17,12 +17,12 @@ from keras_landslide.console import bar
 from keras_landslide.data.dataset import load_split
 from keras_landslide.data.labels import without_doubtful
 from keras_landslide.data.splits import Split
-from keras_landslide.errors import exit_code, unknown_name
+from keras_landslide.errors import LandslideError, exit_code, unknown_name
 from keras_landslide.files.atomic import read_json
 from keras_landslide.results.paired import Pair
 from keras_landslide.results.reproduce import QUICK, came_about, few, options_parser, parsed, trained, write_result
 from keras_landslide.scores import landslide_iou
-from keras_landslide.settings import ALL, preset
+from keras_landslide.settings import ALL, COMPUTING, Settings, preset
 
 REFERENCE = "preset"
 DOUBTFUL = "doubtful_ignored"  # what only a neighbour's mask marks is neither landslide nor background
@@ -55,8 +55,11 @@ def run(options: argparse.Namespace) -> None:
     for name in options.names:
         if name not in TRIES:
             raise unknown_name("--try", name, TRIES)
+    if options.seed:
+        raise LandslideError("--seed is not for tries, which compare several; give --seeds.")
     path = Path(options.results) / "tries.json"
     found = read_json(path)["tries"] if path.exists() else {}
+    check_same_preset(found, options, path)
     split = load_split(options.data, options.split, negatives=True)
     split = few(split) if options.quick else split
     for name in dict.fromkeys([REFERENCE, *options.names]):
@@ -67,15 +70,32 @@ def run(options: argparse.Namespace) -> None:
     print("\n".join(PAIR.table(compared(found), "landslide IoU, validation")))
 
 
+def settings_of(name: str, seed: int, options: argparse.Namespace) -> Settings:
+    return preset(options.preset, seed=seed, **{**TRIES[name], **(QUICK if options.quick else {})})
+
+
+def check_same_preset(found: dict[str, dict], options: argparse.Namespace, path: Path) -> None:
+    """Raise `LandslideError` where a try that is there was made at other settings: it is not compared with these."""
+    for name, seeds in found.items():
+        for seed, held in seeds.items():
+            wanted = settings_of(name, int(seed), options).to_json()
+            known = wanted.keys() & held["settings"].keys() - {"precision", *COMPUTING}  # precision: `auto` is resolved
+            differing = sorted(key for key in known if wanted[key] != held["settings"][key])
+            if differing:
+                raise LandslideError(
+                    f"{path}: {name}, seed {seed}, was made with other {', '.join(differing)}; give other --results."
+                )
+
+
 def validated(name: str, seed: int, split: Split, options: argparse.Namespace) -> dict:
     """One training's validation scores, with all that is needed to judge and repeat it."""
-    settings = preset(options.preset, seed=seed, **{**TRIES[name], **(QUICK if options.quick else {})})
+    settings = settings_of(name, seed, options)
     shown = without_doubtful(split, bar("finding overlaps")) if name == DOUBTFUL else split
     run = trained(settings, shown, Path(options.out) / f"{name}_{seed}")
     scores = read_json(run.scores)
     return {
         **{key: scores[key] for key in ("images", "miou", "landslide", "groups", "per_image", "decision_threshold")},
-        **came_about(run.history),
+        **came_about(run.folder, run.history),
         "settings": run.description.settings,
     }
 

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import dataclasses
-import datetime
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..files.atomic import folder_written_beside, read_json, write_json
 from ..paper import Row
 from ..paper import row as row_named
 from ..prediction.predictor import Predictor
-from ..settings import Settings, preset
+from ..settings import MAX_SEED, Settings, preset
 from .report import report_lines
 from .result import map_folder, result_name, write_probability
 
@@ -67,7 +66,7 @@ def options_parser(
     text = "the run folder; default: %(default)s, and %(default)s_seedK for a seed other than 0"
     parser.add_argument("--out", default=f"runs/{name}", help=text)
     parser.add_argument("--results", default="results", help="folder of the results file; default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="0 or more; default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="a few images, a few epochs, 64 px")
     return parser
 
@@ -77,6 +76,8 @@ def parsed(parser: argparse.ArgumentParser, arguments=None) -> argparse.Namespac
     options = parser.parse_args(arguments)
     if options.quick and any(getattr(options, name) == parser.get_default(name) for name in ("out", "results")):
         parser.error("--quick wants its own --out and --results, so that it replaces no real result")
+    if not 0 <= options.seed <= MAX_SEED:
+        parser.error(f"--seed {options.seed} is not possible; give 0 to {MAX_SEED}")
     if options.out == parser.get_default("out"):
         options.out = result_name(options.out, options.seed)
     return options
@@ -118,12 +119,12 @@ def _reproduce(row: Row, options: argparse.Namespace) -> None:
     maps = map_folder(options.results, row.name, options.seed)
     content = result(Path(options.out), tested, completed, maps=maps)
     print("\n".join(report_lines(content, row)))
-    write_result(options, result_name(row.name, options.seed), content)
+    write_result(options, row.name, content)
 
 
 def write_result(options: argparse.Namespace, name: str, content: dict) -> None:
-    """Write `<name>.json` to the folder of results, and say where."""
-    path = Path(options.results) / f"{name}.json"
+    """Write `<name>.json`, or `<name>_seed<k>.json` of a seed other than 0, to the folder of results, and say where."""
+    path = Path(options.results) / f"{result_name(name, options.seed)}.json"
     write_json(path, content)
     print(f"Result: {path}")
 
@@ -187,18 +188,18 @@ def result(
         "start": start and {"weights": start.weights, "random_layers": start.random_layers},
         "settings": settings,
         "seed": settings["seed"],
-        **came_about(read_history(run_folder)),
+        **came_about(run_folder, read_history(run_folder)),
         "validation": {key: validation[key] for key in VALIDATION if key in validation},
     }
 
 
-def came_about(history: list[dict]) -> dict:
-    """How a training with this history came about here: `circumstances`, date, minutes, history."""
+def came_about(run_folder: Path, history: list[dict]) -> dict:
+    """How a training with this history came about: `circumstances` in which it was begun, minutes, history."""
     from ..training.circumstances import circumstances
 
+    said = read_json(run_folder / "settings.json")
     return {
-        **circumstances(),
-        "date": datetime.date.today().isoformat(),
+        **{name: said.get(name, now) for name, now in circumstances().items()},  # what files of earlier versions lack
         "minutes": round(sum(line["seconds"] for line in history) / 60, 1),
         "history": history,
     }

@@ -45,11 +45,14 @@ def _heading(record: RunRecord, title: str) -> list[Element]:
 
 
 def _unfinished(record: RunRecord) -> Element:
+    command: tuple = "it goes on with ", element("code", f"keras-landslide train --resume {record.folder}")
+    if record.said.images is None:  # a program gave them, and the command line does not know them
+        command = ("it goes on when the program that began it is started again.",)
     return element(
         "p",
         f"This run is not finished: {len(record.history)} of up to {record.epochs_planned} epochs are done. Scores and "
-        "pictures come with the last. Where it was stopped, it goes on with ",
-        element("code", f"keras-landslide train --resume {record.folder}"),
+        "pictures come with the last. Where it was stopped, ",
+        *command,
         class_="note",
     )
 

@@ -71,5 +71,5 @@ def _opened(path: Path | str) -> Iterator[tuple[dict, np.lib.npyio.NpzFile]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             yield json.loads(str(file[STATE])), file
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise LandslideError(f"{path}: is damaged; remove it to train the run again from its start.") from error

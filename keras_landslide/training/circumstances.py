@@ -1,5 +1,6 @@
 """On what a training runs: the machine, the versions of what computes, the commit of this package."""
 
+import datetime
 import os
 import platform
 import subprocess
@@ -14,8 +15,9 @@ COMPUTING = ("tensorflow", "keras", "numpy", "opencv-python-headless")
 
 
 def circumstances() -> dict:
-    """What a run's `settings.json` and a file in `results/` say of it: `machine`, `versions`, `commit`."""
+    """What a run's `settings.json` and a file in `results/` say of it: `date`, `machine`, `versions`, `commit`."""
     return {
+        "date": datetime.date.today().isoformat(),
         "machine": machine(),
         "versions": {name: metadata.version(name) for name in COMPUTING},
         "commit": commit(),

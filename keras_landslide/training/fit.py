@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -62,12 +63,14 @@ def train(
     finish: bool = False,
     tensorboard: bool = False,
     report: Callable[[str], None] = lambda line: None,
+    resumed_at: Path | None = None,
 ) -> Run:
     """Train what is planned (`plan.planned`) and write its run folder, watching the validation part.
 
     A run that goes on ends as if it had never been stopped; of a finished one nothing is done again. With `finish` a
     run that was stopped ends with the best weights that it has. `tensorboard` writes logs to the folder `tensorboard`
-    in it. `report` gets a line of text now and then.
+    in it. `report` gets a line of text now and then. `resumed_at` is the folder that `train --resume` takes, where it
+    is not the run's own.
 
     Returns the finished `Run`; its `best_weights` are those of the epoch with the highest validation mIoU. Raises
     `NotANumber` if the loss stops being a finite number.
@@ -83,11 +86,10 @@ def train(
             plan.run.change_settings(plan.settings)
             report(f"Goes on in {plan.settings.precision}, as the history says of every epoch.")
         if plan.settings.precision == "mixed_bfloat16" and not multiplies_bfloat16():
-            report(
-                "This processor has no instructions for bfloat16: a step takes about seven times what it takes in "
-                f"float32. Change to that with Ctrl-C and: keras-landslide train --resume {plan.run.folder} "
-                "--precision float32"
-            )
+            report("This processor has no instructions for bfloat16: a step takes seven times as long as in float32.")
+            if plan.source:  # else the command line does not know its data
+                folder = resumed_at or plan.run.folder
+                report(f"Change to that with Ctrl-C and: keras-landslide train --resume {folder} --precision float32")
         if plan.checkpoint:
             restore(plan.model.variables, plan.checkpoint.arrays["model"])
             plan.run.keep_if_best(plan.model)  # the run may have been killed before it was written
@@ -146,8 +148,8 @@ class _Fit:
         if plan.together.joined:
             self.report(f"{plan.together} train together.")
         else:
-            done = checkpoint.state["epochs_done"] if checkpoint else 0
-            seconds = estimated_seconds(model, plan.settings, plan.train_samples, plan.val_samples, done)
+            shown = squares(plan.val_samples, plan.settings)
+            seconds = estimated_seconds(model, plan.settings, plan.train_samples, shown, checkpoint)
             self.report(f"About {_hours(seconds)} on this machine.")
         for phase in phases(plan.settings):
             if checkpoint and _is_done(phase, checkpoint):
@@ -263,18 +265,27 @@ def _optimizer(settings: Settings, phase: Phase, steps: int) -> keras.optimizers
     return keras.optimizers.Adam(rate, use_ema=averaged, ema_momentum=settings.weight_averaging if averaged else 0.99)
 
 
-def estimated_seconds(model, settings: Settings, train_samples, val_samples, epochs_done: int = 0) -> float:
-    """Time for all epochs, or those that are left, from a few timed forward passes.
+def estimated_seconds(
+    model: keras.Model,
+    settings: Settings,
+    train_samples: Sequence,
+    shown: Sequence,
+    checkpoint: Checkpoint | None = None,
+) -> float:
+    """Time for all epochs, or those that are left after `checkpoint`, from a few timed forward passes.
 
-    Early stopping would make it less.
+    `shown` is what validation shows (`squares.squares`). Early stopping would make it less.
     """
     forward, backbone = forward_seconds([model, model.get_layer("backbone")], settings.image_size)
     seconds = 0.0
+    epochs_done = checkpoint.state["epochs_done"] if checkpoint else 0
     for phase in phases(settings):
+        if checkpoint and _is_done(phase, checkpoint):
+            continue
         images = steps_per_epoch(train_samples, phase.batch_size, settings.samples_per_epoch) * phase.batch_size
         left = max(0, phase.end - max(phase.first_epoch, epochs_done))
         step = estimated_step(phase.name, forward, backbone)
-        seconds += left * (images * step + len(val_samples) * forward)
+        seconds += left * (images * step + len(shown) * forward)
     return seconds
 
 

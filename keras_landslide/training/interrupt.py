@@ -23,9 +23,11 @@ class ControlC(keras.callbacks.Callback):
             signal.signal(signal.SIGINT, self._press)
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, kind, *_) -> None:
         if self.installed:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self.pressed and kind is None:  # after the last batch, while its epoch was written
+            raise KeyboardInterrupt
 
     def _press(self, *_) -> None:
         if self.pressed:

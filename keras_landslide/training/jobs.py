@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,10 +44,17 @@ def read_job(folder: Path | str) -> Job:
             break
     else:
         raise LandslideError(f"{folder}: holds no run to resume (no settings.json); give the folder of one.")
-    if held["data"] is None:
+    try:
+        data = held["data"]
+        settings = Settings.from_json(held["settings"])
+        job = data and Job(settings, Source(**data), folder, tuple(held.get("seeds", ())))
+    except (LandslideError, AttributeError, KeyError, TypeError) as error:
+        raise LandslideError(
+            f"{folder / name}: is damaged or of another version ({error}); train again in another folder."
+        ) from error
+    if job is None:
         raise LandslideError(f"{folder}: does not say what it was trained on; resume it from where it was started.")
-    settings = Settings.from_json(held["settings"])
-    return Job(settings, Source(**held["data"]), folder, tuple(held.get("seeds", ())))
+    return job
 
 
 def do_job(
@@ -69,38 +76,53 @@ def do_job(
     if not together.writes:
         report(f"Process {together.process}; process 0 has the run folder and says what happens.")
         report = _silent
-    options = {"resume": resume, "finish": finish, "overwrite": overwrite, "tensorboard": tensorboard, "report": report}
-    with _told_how_to_resume(job.out, report):
-        if not job.seeds:
-            return [_train(job.settings, job.source, job.out, **options)]
-        return _train_seeds(job, **options)
+    begun = resume
 
+    def begin() -> None:
+        """When a run is planned, because a mistake in data or weights leaves everything as it was."""
+        nonlocal begun
+        if not begun and together.writes:
+            _forget(job.out)
+        begun = True
 
-@contextlib.contextmanager
-def _told_how_to_resume(folder: Path, report: Callable[[str], None]) -> Iterator[None]:
+    how = {"resume": resume, "finish": finish, "overwrite": overwrite, "tensorboard": tensorboard, "report": report}
     try:
-        yield
+        if not job.seeds:
+            return [_train(job.settings, job.source, job.out, begin=begin, **how)]
+        return _train_seeds(job, begin=begin, **how)
     except KeyboardInterrupt:
-        if folder.is_dir():
-            report(f"Continue with: keras-landslide train --resume {folder}")
+        if begun:
+            report(f"Continue with: keras-landslide train --resume {job.out}")
         raise
 
 
-def _train_seeds(job: Job, *, resume: bool, overwrite: bool, report, **options) -> list[Run]:
+def _forget(out: Path) -> None:
+    """Remove what an earlier job left in `out`: none of it may be taken for this one's."""
+    (out / SEEDS_FILE).unlink(missing_ok=True)
+    for folder in (out, *out.glob("seed_*")):
+        Run(folder).clear()
+        if folder != out:
+            with contextlib.suppress(OSError):  # other files of its owner are in it
+                folder.rmdir()
+
+
+def _train_seeds(
+    job: Job, *, resume: bool, overwrite: bool, report: Callable[[str], None], begin: Callable[[], None], **options
+) -> list[Run]:
     content = {"seeds": list(job.seeds), "settings": job.settings.to_json(), "data": job.source.to_json()}
     if not resume:
         free_folder(job.out, overwrite=overwrite)
 
-    def begin() -> None:
-        """When a run is planned: a mistake in data or weights leaves nothing behind, a changed precision is kept."""
-        write_json(job.out / SEEDS_FILE, content)
+    def begin_seed() -> None:
+        begin()
+        write_json(job.out / SEEDS_FILE, content)  # each time, because precision may have changed
 
     runs = []
     for seed in job.seeds:
         settings = dataclasses.replace(job.settings, seed=seed)
         report(f"Seed {seed}:")
-        how = {"resume": resume, "overwrite": overwrite, "report": report, "begin": begin}
-        runs.append(_train(settings, job.source, job.out / f"seed_{seed}", **how, **options))
+        how = {"resume": resume, "overwrite": overwrite, "report": report, "begin": begin_seed}
+        runs.append(_train(settings, job.source, job.out / f"seed_{seed}", resumed_at=job.out, **how, **options))
     summary = summarised(job.seeds, [read_json(run.scores) for run in runs])
     write_json(job.out / SEEDS_FILE, {**content, **summary})
     for score, values in summary["scores"].items():
@@ -142,16 +164,20 @@ def _train(
     overwrite: bool,
     tensorboard: bool,
     report: Callable[[str], None],
-    begin: Callable[[], None] = lambda: None,
+    begin: Callable[[], None],
+    resumed_at: Path | None = None,
 ) -> Run:
-    """Plan and train one run; `begin` is called between the two, when all that can be checked is right."""
+    """Plan and train one run; `begin` is called between the two, when all that can be checked is right.
+
+    `resumed_at` is the folder that `--resume` takes, where that is not the run's own.
+    """
     plan = planned(settings, source, out, overwrite=overwrite, resume=resume)
     split, negatives = plan.split, len(plan.negatives) or "no"
     report(f"Split {split.title}: {split.counts}; {split.labels} labels, {negatives} negatives.")
     for name, (ours, paper) in plan.settings.departures_from_paper().items():
         report(f"  departs from the paper: {name} {ours} (paper: {paper})")
     begin()
-    finished = fit.train(plan, finish=finish, tensorboard=tensorboard, report=report)
+    finished = fit.train(plan, finish=finish, tensorboard=tensorboard, report=report, resumed_at=resumed_at)
     scores = read_json(finished.scores)
     landslide = f" (landslide IoU {landslide_iou(scores['confusion']):.4f})" if settings.classes == 2 else ""
     report(

@@ -1,5 +1,6 @@
 """A run folder: `settings.json`, `history.csv`, `curves.png`, `best.weights.h5`, `last/`, `scores.json`."""
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -22,7 +23,7 @@ MAY_FOLLOW = ("mixed_bfloat16", "float32")  # where a machine lacks the instruct
 class Run:
     """The paths of one run, and what is written to them while it trains."""
 
-    def __init__(self, folder: Path | str, description: Description):
+    def __init__(self, folder: Path | str, description: Description | None = None):
         self.folder = Path(folder)
         self.description = description
         self.history: list[dict] = []
@@ -71,7 +72,13 @@ class Run:
 
     def begin(self, content: dict) -> None:
         """Write `settings.json`; files of an earlier run that would be mistaken for this one's are removed."""
+        self.clear()
+        write_json(self.settings, content)
+
+    def clear(self) -> None:
+        """Remove the files of a run, and nothing else that lies in the folder."""
         for path in (
+            self.settings,
             self.best_weights,
             self.last_weights,
             self.checkpoint,
@@ -82,7 +89,8 @@ class Run:
         ):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.tensorboard, ignore_errors=True)
-        write_json(self.settings, content)
+        with contextlib.suppress(OSError):
+            self.last_weights.parent.rmdir()
 
     def change_settings(self, settings: Settings) -> None:
         """Write into `settings.json` that the rest of the run is trained with these."""
@@ -153,14 +161,14 @@ def precision_of(description: Description) -> str:
 
 def held_description(folder: Path | str) -> Description | None:
     """What the run in the folder says of itself; `None` where it holds none that can go on or is finished."""
-    run = Run(folder, None)
+    run = Run(folder)
     if run.checkpoint.exists():
         return parsed(json.dumps(read_state(run.checkpoint)["description"]), run.checkpoint)
     return read_description(run.best_weights) if run.scores.exists() else None
 
 
 def _differences(held: Description, wanted: Description) -> list[str]:
-    """What tells the run with the description `held` from `wanted`: settings by name, training images, labels.
+    """What tells the run with the description `held` from `wanted`: settings by name, images trained on, labels.
 
     How a machine gets through the work is no difference, nor is a setting that `held` does not know yet: it had its
     default when that was written. A run in mixed_bfloat16 may go on in float32.
@@ -171,6 +179,8 @@ def _differences(held: Description, wanted: Description) -> list[str]:
     names = sorted(name for name in known if known[name] != wanted.settings.get(name) and name not in COMPUTING)
     if held.data.trained_on != wanted.data.trained_on:
         names.append("training images")
+    if held.data.negatives != wanted.data.negatives:
+        names.append("images without landslide")
     if held.data.labels != wanted.data.labels:
         names.append("labels")
     return names

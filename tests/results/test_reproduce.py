@@ -6,9 +6,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
+import keras
 import numpy as np
 import pytest
 
+from keras_landslide.files.atomic import write_json
 from keras_landslide.prediction.predictor import Predictor
 from keras_landslide.results import reproduce
 from keras_landslide.results.result import read_result
@@ -114,6 +116,28 @@ def test_a_package_that_is_no_checkout_has_no_commit(monkeypatch, tmp_path):
     assert circumstances.commit() is None
     (tmp_path / "site" / ".git").mkdir(parents=True)  # of nothing: git cannot say
     assert circumstances.commit() is None
+
+
+def test_a_result_says_where_and_when_it_was_trained_not_scored(tmp_path):
+    begun = {"date": "2026-11-01", "machine": {"cores": 64}, "commit": "0123abc", "settings": {}}
+    write_json(tmp_path / "settings.json", begun)
+    said = reproduce.came_about(tmp_path, [{"seconds": 90.0}, {"seconds": 36.0}])
+    assert (said["date"], said["machine"], said["commit"]) == ("2026-11-01", {"cores": 64}, "0123abc")
+    assert said["minutes"] == 2.1
+    assert said["versions"]["keras"] == keras.__version__  # which the file does not know
+
+
+@pytest.mark.parametrize(("seed", "name"), [(0, "leakage.json"), (2, "leakage_seed2.json")])
+def test_every_seed_of_an_experiment_has_a_file_of_its_own(tmp_path, seed, name):
+    options = SimpleNamespace(results=tmp_path, seed=seed)
+    reproduce.write_result(options, "leakage", {"a": 1})
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_seed_that_is_none_is_said(capsys):
+    with pytest.raises(SystemExit) as stop:
+        reproduce.parsed(reproduce.options_parser("row", ""), ["--seed", "-1"])
+    assert stop.value.code == 2 and "--seed -1 is not possible; give 0 to" in capsys.readouterr().err
 
 
 def test_a_further_seed_has_a_run_folder_of_its_own():

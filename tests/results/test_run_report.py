@@ -223,11 +223,14 @@ def test_names_that_are_no_text_do_not_stop_it():
 
 
 def test_a_run_that_is_not_finished_says_so():
-    page = shown(replace(RECORD, scores=None))
+    begun = replace(RECORD, scores=None)
+    page = shown(replace(begun, said=replace(RECORD.said, images=Images("auto", folder="bijie"))))
     assert "not finished: 3 of up to 5 epochs are done" in page.sections[""]
     assert "keras-landslide train --resume runs/psp" in page.sections[""]
     assert "Training" in page.sections and not page.pictures
     assert not {"Validation scores", "Beside the paper", "Worst and best images"} & page.sections.keys()
+    said = shown(replace(begun, said=replace(RECORD.said, images=None))).sections[""]  # a program gave them
+    assert "it goes on when the program that began it is started again." in said and "--resume" not in said
     assert "not finished" not in shown().text
     begun = shown(replace(RECORD, scores=None, history=(), weights=None))
     assert "0 of up to 5 epochs" in begun.text and "Training" not in begun.sections

@@ -1,7 +1,9 @@
 """The script that makes the shipped weights, the tries, and what is shipped."""
 
+import argparse
 import hashlib
 import json
+import shutil
 
 import cv2
 import h5py
@@ -70,12 +72,32 @@ def test_tries_are_added_one_by_one_and_compared_with_the_preset(quickly, tmp_pa
     assert line["difference"] == pytest.approx(other - one)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["--preset", "cpu"],
+            "tries.json: preset, seed 0, was made with other image_size, unfrozen_epochs, ",
+        ),
+        (["--seed", "1"], "--seed is not for tries, which compare several; give --seeds."),
+        (["--try", "slwo"], "Unknown --try 'slwo'; did you mean 'slow'?"),
+    ],
+)
+def test_tries_of_other_presets_are_not_compared(tmp_path, capsys, arguments, said):
+    shutil.copy(ROOT / "results" / "tries.json", tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        loaded("tries").main([*arguments, "--results", str(tmp_path), "--out", str(tmp_path / "run")])
+    assert stop.value.code == 2 and said in capsys.readouterr().err
+
+
 def test_the_stored_tries_are_those_of_their_counts():
     path = ROOT / "results" / "tries.json"
     if not path.exists():
         pytest.skip("no try has been made yet")  # tries take hours; the file is added with the first of them
     content = json.loads(path.read_text())
-    assert same_numbers(loaded("tries").compared(content["tries"]), content["compared"])
+    tries = loaded("tries")
+    tries.check_same_preset(content["tries"], argparse.Namespace(preset="table", quick=False), path)
+    assert same_numbers(tries.compared(content["tries"]), content["compared"])
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "weights").glob("*.h5")), ids=lambda file: file.name)

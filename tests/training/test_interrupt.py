@@ -49,10 +49,12 @@ def test_it_stops_the_training_and_gives_the_handler_back():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_pressed_once_it_lets_the_step_finish_and_twice_it_does_not():
-    with ControlC():
-        assert float(PressesControlC(times=1)) == 0.5
-    with ControlC(), pytest.raises(KeyboardInterrupt):
+def test_pressed_after_the_last_step_it_stops_what_comes_next_and_twice_it_does_not_wait():
+    done = []
+    with pytest.raises(KeyboardInterrupt), ControlC():
+        done.append(float(PressesControlC(times=1)))
+    assert done == [0.5]
+    with pytest.raises(KeyboardInterrupt), ControlC():
         float(PressesControlC(times=2))
 
 

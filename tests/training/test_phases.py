@@ -1,7 +1,6 @@
 """What stands around `fit`, which is played: phases, the best epoch, resuming, seeds, the files of a run."""
 
 import dataclasses
-import json
 import resource
 import signal
 from pathlib import Path
@@ -14,8 +13,9 @@ from keras_landslide.data.letterbox import Letterbox
 from keras_landslide.errors import LandslideError
 from keras_landslide.files.atomic import read_json
 from keras_landslide.models.saving import read_description
+from keras_landslide.settings import ALL
 from keras_landslide.training import compute, fit, runs
-from keras_landslide.training.checkpoint import read_checkpoint, write_checkpoint
+from keras_landslide.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from keras_landslide.training.runs import Run, read_history
 from tests.small import (
     SETTINGS,
@@ -200,6 +200,16 @@ def test_a_run_of_other_settings_or_images_is_not_gone_on_with(split, tmp_path, 
         train(SETTINGS, split, out, resume=True)
 
 
+def test_a_run_of_other_images_without_landslide_is_not_gone_on_with(split, tmp_path, played):
+    settings = dataclasses.replace(SETTINGS, negatives=ALL)
+    played.stop_in = 2
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, split, tmp_path / "run")
+    fewer = {**split.negatives, "train": split.negatives["train"][1:]}
+    with pytest.raises(LandslideError, match="holds a run with other images without landslide; remove it"):
+        train(settings, dataclasses.replace(split, negatives=fewer), tmp_path / "run", resume=True)
+
+
 def test_a_run_in_bfloat16_may_go_on_in_float32_and_its_history_says_so(scenes, tmp_path, played, capsys, monkeypatch):
     out = tmp_path / "run"
     monkeypatch.setattr(compute, "processor_flags", lambda: {"avx512_bf16"})
@@ -280,75 +290,6 @@ def test_a_full_disk_leaves_what_was_there(split, tmp_path, monkeypatch, played)
     assert history(out) == history(tmp_path / "whole")
 
 
-def test_control_c_says_how_to_go_on_and_resume_needs_no_more(scenes, tmp_path, played, capsys):
-    out = tmp_path / "run"
-    played.stop_in = 2
-    assert main(command(scenes, out)) == 130
-    assert f"Continue with: keras-landslide train --resume {out}" in capsys.readouterr().out
-    assert main(["train", "--resume", str(out)]) == 0
-    printed = capsys.readouterr().out
-    assert "2 of 3 epochs" in printed and f"Best weights: {out / 'best.weights.h5'}" in printed
-    assert main(command(scenes, tmp_path / "whole")) == 0
-    assert history(out) == history(tmp_path / "whole")
-    assert_equal_weights(out / "best.weights.h5", tmp_path / "whole" / "best.weights.h5")
-    capsys.readouterr()
-    assert main(["train", "--resume", str(out)]) == 0  # finished: says so, trains nothing
-    assert "epochs of" not in capsys.readouterr().out
-
-
-def test_resume_takes_its_settings_from_the_run(fails, tmp_path):
-    others = ["--image-size", "96", "--split", "paper510", "--out", "x", "--labels", "completed", "--overwrite"]
-    error = fails("train", "--resume", tmp_path, *others)
-    assert "leave out --image-size, --out, --split, --labels, --overwrite" in error
-    # what is given counts, also where it is what a new run would have without it
-    error = fails("train", "--resume", tmp_path, "--preset", "paper", "--split", "auto", "--labels", "original")
-    assert "leave out --preset, --split, --labels." in error
-    assert f"{tmp_path}: holds no run to resume" in fails("train", "--resume", tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("seeds", "text"), [(["1"], "give two or more"), (["1", "1"], "different"), (["0", "1", "--seed", "3"], "not both")]
-)
-def test_seeds_that_make_no_sense(fails, tmp_path, seeds, text):
-    assert text in fails("train", "--data", "x", "--out", tmp_path / "out", "--seeds", *seeds)
-
-
-def test_seeds_are_run_one_by_one_and_summed_up(scenes, tmp_path, played, capsys):
-    out = tmp_path / "runs"
-    more = ["--frozen-epochs", "1", "--unfrozen-epochs", "1", "--seeds", "3", "0"]
-    played.stop_in = 2  # of the first seed
-    assert main(command(scenes, out, *more)) == 130
-    capsys.readouterr()
-    assert main(["train", "--resume", str(out)]) == 0
-    printed = capsys.readouterr().out
-    scores = [json.loads((out / f"seed_{seed}" / "scores.json").read_text()) for seed in (3, 0)]
-    summary = json.loads((out / "seeds.json").read_text())["scores"]
-    for name, values in (
-        ("mIoU", [one["miou"] for one in scores]),
-        ("landslide IoU", [one["landslide"]["iou"] for one in scores]),
-    ):
-        assert summary[name]["by_seed"] == {"3": values[0], "0": values[1]}
-        assert summary[name]["mean"] == pytest.approx(np.mean(values))
-        assert summary[name]["standard_deviation"] == pytest.approx(np.std(values, ddof=1))
-        assert f"{100 * np.mean(values):.2f} ± {100 * np.std(values, ddof=1):.2f}" in printed
-    assert main(command(scenes, tmp_path / "alone", *more[:4], "--seed", "3")) == 0
-    assert history(out / "seed_3") == history(tmp_path / "alone")
-
-
-@pytest.mark.parametrize("begun", ["auto", "mixed_bfloat16"])
-def test_seeds_whose_precision_was_changed_go_on_in_it(begun, scenes, tmp_path, played, monkeypatch):
-    out = tmp_path / "seeds"
-    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx512_bf16"})
-    played.stop_in = 3
-    assert main(command(scenes, out, "--precision", begun, "--seeds", 0, 1)) == 130
-    monkeypatch.setattr(compute, "processor_flags", lambda: {"avx2"})
-    played.stop_in = 5
-    assert main(["train", "--resume", str(out), "--precision", "float32"]) == 130
-    assert main(["train", "--resume", str(out)]) == 0
-    precisions = [[line["precision"] for line in read_history(out / f"seed_{seed}")] for seed in (0, 1)]
-    assert precisions == [["mixed_bfloat16"] * 2 + ["float32"] * 4, ["float32"] * 6]
-
-
 def test_a_run_from_before_there_was_a_choice_of_precision_goes_on(split, tmp_path, played):
     played.stop_in = 3
     with pytest.raises(KeyboardInterrupt):
@@ -361,11 +302,6 @@ def test_a_run_from_before_there_was_a_choice_of_precision_goes_on(split, tmp_pa
     write_checkpoint(path, checkpoint)
     run = train(dataclasses.replace(SETTINGS, precision="auto"), split, tmp_path / "run", resume=True)
     assert [line["precision"] for line in run.history] == ["float32"] * 6
-
-
-def test_seeds_on_data_that_is_not_there_leave_nothing_behind(fails, tmp_path):
-    assert "no such folder" in fails(*command(tmp_path / "nowhere", tmp_path / "out", "--seeds", "0", "1"))
-    assert not (tmp_path / "out").exists()
 
 
 def test_tensorboard_shows_the_history(split, tmp_path, played):
@@ -393,7 +329,13 @@ def test_the_time_that_a_training_takes_is_told_from_forward_passes(split, monke
     unfrozen = 9 * fit.estimated_step("unfrozen", 0.5, 0.2) + 4 * 0.5
     told = fit.estimated_seconds(model, SETTINGS, train_samples, val_samples)
     assert told == pytest.approx(frozen + 3 * unfrozen)
-    assert fit.estimated_seconds(model, SETTINGS, train_samples, val_samples, 4) == pytest.approx(2 * unfrozen)
+    for state, left in (
+        ({"epochs_done": 4, "phase": "unfrozen", "phase_finished": False}, 2),
+        ({"epochs_done": 1, "phase": "frozen", "phase_finished": True}, 3),  # it was stopped early, two were left
+        ({"epochs_done": 4, "phase": "unfrozen", "phase_finished": True}, 0),
+    ):
+        told = fit.estimated_seconds(model, SETTINGS, train_samples, val_samples, Checkpoint(state, {}))
+        assert told == pytest.approx(left * unfrozen)
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
