@@ -30,6 +30,7 @@ from .settings import preset
 from .training.fit import train
 from .training.plan import Plan, planned
 
+MADE_OF = "demo.json"  # marks the folder of a demo: nothing else is ever replaced
 SCENES = 160
 CALIBRATION_BATCHES = 8
 SCENE_LANDSLIDES = 4
@@ -58,12 +59,13 @@ def demo(
     """Run the demo into the folder `out` and return the network's scores with the colour baseline's landslide IoU.
 
     `overrides` replace single settings, `scenes` their number (the tests make it tiny). Raises `LandslideError` if
-    `out` holds a finished demo, or anything else, unless `overwrite`.
+    `out` holds a finished demo, unless `overwrite`, or anything else.
     """
     started = time.monotonic()
     out = _free_demo_folder(Path(out), overwrite)
     weights = "imagenet" if local_backbone_file("mobilenet_v2") else None
     settings = preset("cpu", seed=seed, backbone_weights=weights, **{**SETTINGS, **overrides})
+    write_json(out / MADE_OF, {"scenes": scenes, "seed": seed})
     report(f"{scenes} synthetic mountain scenes with landslides: {out / 'data'}")
     write_dataset(out / "data", scenes, seed=seed, size=settings.image_size, track=bar("scenes", "scene"))
     split = split_samples(find_samples(out / "data"), "auto", seed=seed)
@@ -133,8 +135,8 @@ def demo_scene(
 
 
 def _free_demo_folder(out: Path, overwrite: bool) -> Path:
-    """An unfinished demo may be run again; a finished one, or a folder of something else, only with `overwrite`."""
-    ours = (out / "data").is_dir()
+    """An unfinished demo may be run again, a finished one with `overwrite`; of other folders nothing is touched."""
+    ours = (out / MADE_OF).is_file()
     if (out / "scores.json").exists() and not overwrite:
         raise LandslideError(f"{out}: holds a finished demo; add --overwrite or choose another --out.")
     if out.is_dir() and any(out.iterdir()) and not ours:

@@ -1,6 +1,7 @@
 """Everything that a training run can be told, with the paper's values (Table 4) as defaults."""
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 
 from .errors import LandslideError, unknown_name
@@ -12,6 +13,7 @@ IGNORE_LABEL = 255  # a pixel that counts nowhere: letterbox bars, corners that 
 PAPER_INIT_WEIGHTS = "VOC weights, in a file that it does not name"
 PAPER_SAMPLES_PER_EPOCH = 2500  # Table 2 expands the images to so many; here an epoch shows each once unless told
 MAX_SEED = 2**31 - 2  # TensorFlow's seeds are 32-bit integers; one more than this is used too
+MOST_CLASSES = 255  # that a mask of bytes can number, beside the value for ignored pixels
 SMALLEST_INPUT = 64  # pixels a side: what is left of less at an output stride of 32 is too small for any decoder
 SCENE_WEIGHTS = "pspnet_mobilenet_v2_scenes"  # at one scale: what `map` uses
 SHIPPED_WEIGHTS = "pspnet_mobilenet_v2"  # those that travel with the package, for whoever names no others
@@ -176,18 +178,25 @@ class Settings:
                 raise unknown_name(flag(name), getattr(self, name), choices)
         self._check_count("negatives", 0)
         self._check_count("devices", 1)
+        self._check_fractions()
+        if self.frozen_epochs + self.unfrozen_epochs == 0:
+            raise LandslideError("No epochs to train; give --frozen-epochs or --unfrozen-epochs 1 or more.")
+
+    def _check_fractions(self) -> None:
         if not 0.5 <= self.prediction_scale <= 2:
             raise LandslideError(f"--prediction-scale {self.prediction_scale} is not possible; give one of 0.5 to 2.")
         for name in ("frozen_learning_rate", "unfrozen_learning_rate"):
             if not 0 < getattr(self, name) < 1:
                 raise LandslideError(f"{flag(name)} {getattr(self, name)} is not possible; give one between 0 and 1.")
-        if len(self.class_weights) != self.classes or min(self.class_weights) < 0:
+        momentum = self.batch_normalization_momentum
+        if momentum is not None and not 0 <= momentum < 1:
+            raise LandslideError(f"--batch-normalization-momentum {momentum} is not possible; give 0 or more, below 1.")
+        weights = self.class_weights
+        if len(weights) != self.classes or not (all(0 <= one < math.inf for one in weights) and any(weights)):
             raise LandslideError(
-                f"--class-weights {' '.join(map(str, self.class_weights))} does not fit; give one weight of 0 or more "
-                f"for each of the {self.classes} classes."
+                f"--class-weights {' '.join(map(str, weights))} does not fit; give one weight of 0 or more for each of "
+                f"the {self.classes} classes, not all 0."
             )
-        if self.frozen_epochs + self.unfrozen_epochs == 0:
-            raise LandslideError("No epochs to train; give --frozen-epochs or --unfrozen-epochs 1 or more.")
 
     def _check_count(self, name: str, least: int) -> None:
         value = getattr(self, name)
@@ -227,7 +236,7 @@ _LEAST = {
     "unfrozen_batch_size": 1, "patience": 1, "samples_per_epoch": 0, "num_workers": 0, "seed": 0,
     "zoom": 0.01, "image_gsd": 0.01, "weight_averaging": 0,
 }  # fmt: skip
-_MOST = {"seed": MAX_SEED, "zoom": 100, "image_gsd": 100, "weight_averaging": 0.9999}
+_MOST = {"seed": MAX_SEED, "classes": MOST_CLASSES, "zoom": 100, "image_gsd": 100, "weight_averaging": 0.9999}
 
 PRESET_MEANINGS = {
     "paper": "Table 4 of the paper; takes long without a GPU",

@@ -32,11 +32,14 @@ def test_a_small_demo_leaves_everything_it_names(tmp_path, fails):
     assert (out / "scores.json").exists()
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path, fails):
-    (tmp_path / "thesis.txt").write_text("mine")
+@pytest.mark.parametrize("name", ["thesis.txt", "data/mine.txt", "run/best.weights.h5"])
+def test_a_folder_of_something_else_is_left_alone(tmp_path, fails, name):
+    """Folders called `data` and `run` are everywhere."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
     for more in ([], ["--overwrite"]):
         assert "holds something else" in fails("demo", "--out", tmp_path, *more)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / name]
 
 
 def test_a_scene_is_painted_and_mapped(tmp_path, fails):

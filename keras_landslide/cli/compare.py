@@ -23,7 +23,7 @@ def compare(options) -> None:
 
 def _lines(changes: "Changes", growth: float) -> list[str]:
     """The table of states, and what one should know to read it."""
-    unit = "square pixels" if changes.crs is None else "m²"
+    unit = "square units of the files (pixels, where those are images as they are)" if changes.crs is None else "m²"
     lines = [
         "".join([f"{'':12}{'landslides':>10}", *(f"{name:>15}" for name in ("before", "after", "gained", "lost"))])
     ]

@@ -1,15 +1,12 @@
 """`map`: landslides of scenes on a map."""
 
 from ..console import bar, load_tensorflow, progress, say
-from ..errors import LandslideError
 
 
 def map(options) -> None:
     from ..mapping.extra import check_dask, check_extra
 
     check_extra()
-    if options.overwrite and options.resume:
-        raise LandslideError("Give --overwrite or --resume, not both.")
     cluster = None
     if options.workers or options.scheduler:
         check_dask()
@@ -17,7 +14,7 @@ def map(options) -> None:
 
         cluster = Cluster(options.workers, options.scheduler)
     load_tensorflow()
-    from ..mapping.plan import Options
+    from ..mapping.plan import Options, licence_of
     from ..mapping.scenes import map_scenes
     from ..models.loading import weights_file
     from ..models.saving import read_weights
@@ -61,5 +58,5 @@ def map(options) -> None:
     for one in done:
         say(f"{one.scene}: {one.landslides} landslides, {one.area:,.0f} {one.unit}.")
     say(f"Maps, outlines and summary.csv: {options.out}")
-    if weights[0].description.licence:
-        say(weights[0].description.licence)
+    if licence := licence_of(weights):
+        say(licence)

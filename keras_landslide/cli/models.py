@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from ..console import bar, load_tensorflow, say
+from ..errors import LandslideError
+from ..settings import SMALLEST_INPUT
 
 
 def models(options) -> None:
@@ -10,6 +12,8 @@ def models(options) -> None:
     from ..results.catalogue import SHIPPED, catalogue
 
     size, stride = options.image_size, options.output_stride
+    if size < SMALLEST_INPUT:
+        raise LandslideError(f"--image-size {size} is not possible; give {SMALLEST_INPUT} or more.")
     if options.plot or (size, stride) != SHIPPED:
         load_tensorflow()
     figures = _figures(options) if options.plot else {}
@@ -20,7 +24,7 @@ def models(options) -> None:
         parameters, adds = entry.parameters / 1e6, entry.multiply_adds / 1e9
         title = ROWS[entry.name].title if entry.name in ROWS else ""
         say(f"{entry.name:28}{parameters:10.2f} M{adds:12.1f} bn  {title}".rstrip())
-    say("\nImages of any size from 64 pixels a side, square or not.")
+    say(f"\nImages of any size from {SMALLEST_INPUT} pixels a side, square or not.")
     if figures:
         _draw(figures, size, stride)
         say(f"Figures 1 to 3 of the six rows: {options.plot}")

@@ -312,7 +312,7 @@ def _add_prepare(parsers) -> None:
 def _add_models(parsers) -> None:
     parser = _add(parsers, "models", "list architectures on backbones, with parameters and multiply-adds")
     parser.add_argument("--image-size", type=int, default=INPUT_SIZE, metavar="N", help="default: %(default)s")
-    parser.add_argument("--output-stride", type=int, default=8, metavar="N", help="8 or 16; default: %(default)s")
+    parser.add_argument("--output-stride", type=int, default=8, choices=[8, 16], help="default: %(default)s")
     parser.add_argument("--plot", metavar="FOLDER", help="draw the six rows of Table 3 as Figures 1 to 3 show them")
     parser.add_argument("--overwrite", action="store_true", help="replace figures of an earlier --plot there")
 

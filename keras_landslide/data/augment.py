@@ -138,9 +138,12 @@ def warp(image, labels, matrix, mirrored: bool = False):
 
 
 def _reflected(place, length: int):
-    """Places beyond either end of a side, back inside, half a pixel beyond its first and last pixel the mirror."""
+    """Places beyond either end of a side, back inside, half a pixel beyond its first and last pixel the mirror.
+
+    Between the mirror and the middle of that pixel there is nothing but the pixel.
+    """
     beyond = tf.abs(place + 0.5)  # from the edge
-    return length - tf.abs(length - beyond) - 0.5
+    return tf.clip_by_value(length - tf.abs(length - beyond) - 0.5, 0.0, length - 1.0)
 
 
 def _from_centre(length: int):

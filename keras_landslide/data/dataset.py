@@ -54,13 +54,18 @@ def load_split(
 ) -> Split:
     """The samples of `folder`, every file read once, divided by the split `name`; bars show what takes long.
 
-    Where the split is dealt (`auto`, folds), images that share ground are found first and stay on one side. With
-    `negatives` the images without landslide are divided too, in the same way. Raises `LandslideError` for what
+    Where the split is dealt (`auto`, folds), images that share ground are found first and stay on one side; those
+    without landslide count, because two landslide images may share the ground of one. With `negatives` they are divided
+    too, in the same way. Raises `LandslideError` for what
     `find_data`, `split_samples` and `check_samples` refuse.
     """
     samples, without = find_data(folder, negatives=negatives, classes=classes)
     options: dict[str, Any] = {"fold": fold, "seed": seed, "negatives": without}
     split = split_samples(samples, name, **options)
+    if split.dealt and not negatives and classes == 2 and has_negatives(folder):
+        # divided as by a training, which looks at them for its threshold
+        whole = load_split(folder, name, fold=fold, seed=seed, negatives=True)
+        return dataclasses.replace(whole, negatives={subset: [] for subset in whole.negatives})
     check_samples([*samples, *without], folder, bar("checking files", "file"), classes=classes)
     if split.dealt or not all_listed(without):
         images = {sample.key: sample.image for sample in (*samples, *without)}

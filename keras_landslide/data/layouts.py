@@ -6,12 +6,12 @@ from pathlib import Path
 
 from ..errors import LandslideError
 from ..files.atomic import csv_text
-from ..files.images import IMAGE_SUFFIXES, by_stem
+from ..files.images import IMAGE_SUFFIXES, by_stem, images_in
+from ..settings import MOST_CLASSES
 from .checks import bad_files, file_problems
 from .sample import Sample
 from .voc import VocSample, voc_root, voc_samples
 
-MOST_CLASSES = 255  # that a mask of bytes can number, with one value for ignored pixels
 GROUPS = "groups.csv"  # beside image/ and mask/, where several samples show the same ground
 EXPANDED = "augment.json"  # beside them in a set that `augment` wrote: how
 
@@ -81,6 +81,8 @@ def read_groups(folder: Path, names: Collection[str]) -> dict[str, str]:
             header, *lines = [line for line in csv.reader(file) if line] or [[]]
     except UnicodeDecodeError as error:
         raise LandslideError(f"{path}: is not in UTF-8; save it as that.") from error
+    except csv.Error as error:
+        raise LandslideError(f"{path}: is not a table ({error}); mend or remove it.") from error
     if header != ["name", "group"] or any(len(line) != 2 for line in lines):
         raise LandslideError(f"{path}: is not a table of the columns name,group; mend or remove it.")
     groups: dict[str, str] = {}
@@ -111,9 +113,9 @@ def find_negatives(folder: Path | str) -> list[Sample]:
 
 
 def has_negatives(folder: Path | str) -> bool:
-    """Whether the folder has a place for images without landslide, and anything in it."""
+    """Whether the folder has a place for images without landslide, and images in it."""
     images_folder = _negatives_folder(folder)
-    return images_folder.is_dir() and any(images_folder.iterdir())
+    return images_folder.is_dir() and bool(images_in(images_folder))
 
 
 def _negatives_folder(folder: Path | str) -> Path:

@@ -62,7 +62,7 @@ class Sample:
         for neighbour in self.neighbours:
             beside = self.classes_in(self.stored(neighbour.mask))
             here, there = shared_ground(classes.shape, beside.shape, neighbour.dy, neighbour.dx)
-            classes[here][(beside[there] == 1) & (classes[here] != 1)] = self.neighbours_are
+            classes[here][(beside[there] == 1) & (classes[here] == 0)] = self.neighbours_are
         return image, classes
 
     def stored(self, mask: Path) -> np.ndarray:

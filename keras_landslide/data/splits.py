@@ -173,7 +173,7 @@ def _folded(split: Split, part: int, parts: int, seed: int) -> Split:
             "give fewer parts or add images."
         )
     dealt: list[list[Sample]] = [[] for _ in range(parts)]
-    for group in sorted(groups, key=len, reverse=True):  # the large ones first: the parts then differ by one at most
+    for group in sorted(groups, key=len, reverse=True):  # the large ones first: parts as equal as they allow
         min(dealt, key=len).extend(group)
     test, val, *train = dealt[part - 1 :] + dealt[: part - 1]
     subsets = {"train": [sample for inside in train for sample in inside], "val": val, "test": test}

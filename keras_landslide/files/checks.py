@@ -63,12 +63,20 @@ def continued(
     if not (used and resume):
         return False
     held = read_json(folder / mark)
+    if not isinstance(held, dict):
+        raise LandslideError(f"{folder / mark}: is damaged; choose another --out, or --overwrite.")
     other = [name.replace("_", " ") for name in made_of if _told(held, name) != _told(made_of, name)]
     if other:
         raise LandslideError(
             f"{folder}: holds results of other {', '.join(other)}; choose another --out, or --overwrite."
         )
     return True
+
+
+def identity(path: Path) -> list:
+    """What tells a file from others and from what it was: where it lies, its bytes, when it was written."""
+    found = path.stat()
+    return [str(path.absolute()), found.st_size, found.st_mtime_ns]
 
 
 def _told(made_of: dict, name: str) -> object:
@@ -120,7 +128,7 @@ def check_made_by(path: Path | str, mark: str) -> None:
 def nearest_existing(path: Path | str) -> Path:
     """`path`, or the nearest folder above it that is there."""
     existing = Path(path).absolute()
-    while not existing.exists():
+    while not existing.exists() and existing != existing.parent:  # a drive that is not there has no folder above it
         existing = existing.parent
     return existing
 

@@ -123,6 +123,11 @@ def images_in(folder: Path) -> list[Path]:
         path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     )
     for path in found:
-        if path.name != path.name.encode(errors="ignore").decode():  # bytes of another encoding
-            raise LandslideError(f"{folder}: the file name {path.name!a} is not valid text; rename it.")
+        check_name(path)
     return found
+
+
+def check_name(path: Path) -> None:
+    """Raise `LandslideError` for a path whose bytes are those of another encoding: no table could name it."""
+    if str(path) != str(path).encode(errors="ignore").decode():
+        raise LandslideError(f"{str(path)!a}: the name is not valid text; rename it.")

@@ -28,7 +28,7 @@ class Changes:
 
     A landslide is all the outlines that overlap, from one to the next, so that each outline of both dates is in exactly
     one: `ids_before` and `ids_after` are (N,) tuples of their ids. `geometries` are their later outlines in one, the
-    earlier ones of those that are gone. Areas are (N,), m² on the ellipsoid, or square pixels where `crs` is None:
+    earlier ones of those that are gone. Areas are (N,), m² on the ellipsoid, or square units where `crs` is None:
     `before` and `after`; of them `gained` is ground that only the later outlines cover, `lost` only the earlier ones.
     """
 
@@ -65,7 +65,7 @@ class Changes:
 
     def columns(self) -> dict[str, Sequence]:
         """What is written of each landslide, by column; several ids are one text. Units stand in the names."""
-        unit, place = ("px2", ("x", "y")) if self.crs is None else ("m2", ("longitude", "latitude"))
+        unit, place = ("units2", ("x", "y")) if self.crs is None else ("m2", ("longitude", "latitude"))
         points = points_inside(self.geometries, self.crs)
         areas = {"before": self.before, "after": self.after, "gained": self.gained, "lost": self.lost}
         return {

@@ -90,15 +90,13 @@ def _polygon(rings: list[list[tuple[float, float]]]) -> shapely.Polygon:
 
 
 def _pixel_area(sheet: Sheet) -> float:
-    """Square metres of a pixel in the middle of the scene, or 1 where it lies nowhere on the earth."""
-    if sheet.scene.pixel is None:
-        return 1.0
-    return math.prod(sheet.scene.pixel) / math.prod(sheet.own.factors)
+    """Square metres of a pixel of the sheet in the middle of the scene, or pixels of one that lies nowhere on earth."""
+    return math.prod(sheet.scene.pixel or (1.0, 1.0)) / math.prod(sheet.own.factors)
 
 
 def _areas(polygons: np.ndarray, sheet: Sheet) -> np.ndarray:
     if sheet.scene.crs is None:
-        return shapely.area(polygons)
+        return shapely.area(polygons) * _pixel_area(sheet)
     return geodesic_area(placed(polygons, sheet.transform), sheet.scene.crs)
 
 
@@ -106,7 +104,7 @@ def _centres(polygons: np.ndarray, sheet: Sheet) -> list[tuple[float | None, flo
     if sheet.scene.crs is None:
         return [(None, None)] * len(polygons)
     points = reprojected(placed(shapely.centroid(polygons), sheet.transform), sheet.scene.crs, LONGITUDE_LATITUDE)
-    return [(float(point.x), float(point.y)) for point in points]
+    return [((float(point.x) + 180) % 360 - 180, float(point.y)) for point in points]
 
 
 def _probabilities(dataset: rasterio.DatasetReader, polygon: shapely.Polygon) -> tuple[float, float]:

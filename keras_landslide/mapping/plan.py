@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import shapely
+from pyproj import CRS
 
 from ..errors import LandslideError, unknown_name
-from ..files.checks import nearest_existing
+from ..files.checks import identity, nearest_existing
+from ..files.images import check_name
 from ..models.description import Description, Scale
 from ..models.saving import StoredWeights
 from ..prediction.images import output_names
@@ -23,7 +25,7 @@ from ..settings import LEAST_AREA
 from .blocks import BLOCK, Block, blocks, windows_of
 from .raster import MOST_RESAMPLED, Grid, Scene, open_scene
 from .rasters import Sheet
-from .vectors import Outlines, placed, read_outlines, transformed
+from .vectors import TURN, Outlines, placed, read_outlines, transformed
 
 log = logging.getLogger("keras_landslide")
 
@@ -103,9 +105,9 @@ class Job:
 
     @property
     def source(self) -> list:
-        """Which file it is: where, and how large; of one that lies on no disk only its name."""
+        """Which file it is (`files.checks.identity`); of one that lies on no disk only its name."""
         path = Path(self.scene.path)
-        return [str(path.absolute()), path.stat().st_size] if path.is_file() else [self.scene.path]
+        return identity(path) if path.is_file() else [self.scene.path]
 
     def stamp(self) -> str:
         """What tells the blocks of this scene, weights and options from others."""
@@ -129,7 +131,10 @@ def planned(
     """
     descriptions = [one.description for one in weights]
     _check_options(options, descriptions)
+    for path in paths:
+        check_name(Path(path))
     first, hashes = descriptions[0], tuple(one.stamp()["sha256"] for one in weights)
+    licence = licence_of(weights)
     threshold = options.threshold
     if threshold is None:
         threshold = sum(one.threshold for one in descriptions) / len(descriptions)
@@ -142,9 +147,14 @@ def planned(
         if area is not None:
             scene = dataclasses.replace(scene, area=_in_pixels(area, options.area, scene))
         gsd, grid = _scaled(scene, first.scale, options)
-        job = Job(name, scene, grid, gsd, options, threshold, first.prediction_size, hashes, first.licence, side)
+        job = Job(name, scene, grid, gsd, options, threshold, first.prediction_size, hashes, licence, side)
         jobs.append(job)
     return jobs
+
+
+def licence_of(weights: Sequence[StoredWeights]) -> str:
+    """The terms of all weights of an ensemble, each once; empty where there are none."""
+    return " ".join(dict.fromkeys(one.description.licence for one in weights if one.description.licence))
 
 
 def check_disk(folder: Path, jobs: Sequence[Job]) -> None:
@@ -171,6 +181,15 @@ def _check_options(options: Options, descriptions: Sequence[Description]) -> Non
     for name, value in (("--min-area", options.least_area), ("--simplify", options.tolerance or 0.0)):
         if not 0 <= value < math.inf:
             raise LandslideError(f"{name} {value:g} is not possible; give 0 or more.")
+    for name, length in (("--gsd", options.gsd), ("--scene-gsd", options.scene_gsd)):
+        if length is not None and not 0 < length < math.inf:
+            raise LandslideError(f"{name} {length:g} is no length; give metres above 0.")
+    if options.threshold is not None and not 0 < options.threshold < 1:
+        raise LandslideError(f"--threshold {options.threshold:g} is not possible; give a probability between 0 and 1.")
+    _check_opinions(options, descriptions)
+
+
+def _check_opinions(options: Options, descriptions: Sequence[Description]) -> None:
     first = descriptions[0]
     for one in descriptions:
         if one.classes != 2:
@@ -222,6 +241,9 @@ def _in_pixels(found: Outlines, path: Path | str | None, scene: Scene) -> tuple:
     if scene.crs is None or found.crs is None:
         raise LandslideError(f"{scene.path}: an area of interest needs a CRS of the scene and one of {path}.")
     polygons = transformed(found.geometries, found.crs, scene.crs)
+    if CRS(scene.crs).is_geographic:  # across the 180th meridian a scene goes on to 181°, and others begin at −180°
+        beyond = [shapely.transform(polygons, lambda points, turn=turn: points + turn) for turn in (TURN, -TURN)]
+        polygons = np.concatenate([polygons, *beyond])
     in_pixels = placed(polygons, ~scene.transform)
     if not shapely.intersects(in_pixels, shapely.box(0, 0, scene.width, scene.height)).any():
         raise LandslideError(f"{path}: lies beside {scene.path}; give the area that belongs to it.")

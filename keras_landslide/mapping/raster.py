@@ -16,7 +16,8 @@ import rasterio
 import rasterio.features
 from affine import Affine
 from pyproj import Transformer
-from rasterio.enums import ColorInterp, Resampling
+from pyproj.exceptions import ProjError
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
@@ -98,7 +99,7 @@ class Scene:
 
         try:
             values = read(grid.resampling)
-            valid = dataset.dataset_mask(window=window, out_shape=shape, resampling=grid.resampling_of_masks) > 0
+            valid = _valid(dataset, self.bands, shape, window=window, resampling=grid.resampling_of_masks)
             if self.nodata_is_black:
                 same = grid.resampling == grid.resampling_of_masks
                 valid &= (values if same else read(grid.resampling_of_masks)).any(axis=0)
@@ -202,7 +203,7 @@ def opened(path: str | Path, **options) -> Iterator[rasterio.DatasetReader]:
         try:
             dataset = rasterio.open(path, **options)
         except RasterioError as error:
-            raise LandslideError(f"{path}: cannot be opened as a raster ({_reason(error)}).") from error
+            raise LandslideError(f"{path}: cannot be opened as a raster ({reason(error)}).") from error
         with dataset:
             yield dataset
 
@@ -226,7 +227,7 @@ def open_scene(
         stretch = None
         if percentiles or any(dataset.dtypes[band - 1] != "uint8" for band in chosen):
             stretch = _stretch(dataset, chosen, percentiles or PERCENTILES, nodata_is_black)
-        # a CRS of a building site, or one in space, says as little of the place on a map as none
+        # a CRS of a building site says as little of the place on a map as none
         somewhere = dataset.crs and (dataset.crs.is_geographic or dataset.crs.is_projected)
         crs = dataset.crs.to_wkt() if somewhere else None
         return Scene(str(path), dataset.width, dataset.height, crs, dataset.transform, chosen, stretch, nodata_is_black)
@@ -255,13 +256,22 @@ def inside(area: Sequence, grid: Grid, rows: slice, columns: slice) -> np.ndarra
     return rasterio.features.geometry_mask(area, shape, place, invert=True) if area else np.zeros(shape, bool)
 
 
+def _valid(dataset: rasterio.DatasetReader, bands: Sequence[int], shape: tuple[int, int], **how) -> np.ndarray:
+    """Where at least one of `bands` has data, `(h, w)` bool; other bands, as of infrared, do not matter."""
+    flags = [dataset.mask_flag_enums[band - 1] for band in bands]
+    if any(MaskFlags.all_valid in one for one in flags):
+        return np.ones(shape, bool)
+    asked = sorted(set(bands))[: 1 if all(MaskFlags.per_dataset in one for one in flags) else None]
+    return (dataset.read_masks(asked, out_shape=(len(asked), *shape), **how) > 0).any(axis=0)
+
+
 def _inside(part: slice, length: int) -> np.ndarray:
     """Which places of `part` lie on a side of `length`, `(stop − start,)` bool."""
     places = np.arange(part.start, part.stop)
     return (places >= 0) & (places < length)
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """What GDAL said first, of which the others are consequences."""
     while error.__cause__ is not None:
         error = error.__cause__
@@ -282,6 +292,9 @@ def _bands(dataset: rasterio.DatasetReader, path: str | Path, asked: Sequence[in
     if all(colour in called for colour in COLOURS):
         return tuple(called.index(colour) + 1 for colour in COLOURS)
     shown = [number for number, colour in enumerate(called, start=1) if colour != ColorInterp.alpha]
+    if not shown:
+        inside = f"; name one of its rasters: {' '.join(dataset.subdatasets)}" if dataset.subdatasets else "."
+        raise LandslideError(f"{path}: holds no band that shows anything{inside}")
     if ColorInterp.palette in called:
         raise LandslideError(f"{path}: has a palette, not colours; convert it with rio or gdal_translate -expand rgb.")
     if len(shown) == 1:
@@ -302,9 +315,9 @@ def _stretch(
     shape = (max(1, dataset.height // smaller), max(1, dataset.width // smaller))
     try:
         values = dataset.read(list(bands), out_shape=(3, *shape)).astype(np.float64)
-        valid = (dataset.dataset_mask(out_shape=shape) > 0) & np.isfinite(values).all(axis=0)
+        valid = _valid(dataset, bands, shape) & np.isfinite(values).all(axis=0)
     except RasterioError as error:
-        raise LandslideError(f"{dataset.name}: is damaged ({_reason(error)}); get a whole copy.") from error
+        raise LandslideError(f"{dataset.name}: is damaged ({reason(error)}); get a whole copy.") from error
     if nodata_is_black:
         valid &= values.any(axis=0)
     if not valid.any():
@@ -316,7 +329,10 @@ def _stretch(
 def _pixel_metres(scene: Scene) -> tuple[float, float]:
     """See `Scene.pixel`."""
     x, y = scene.width / 2, scene.height / 2
-    to_degrees = Transformer.from_crs(scene.crs, LONGITUDE_LATITUDE, always_xy=True)
+    try:
+        to_degrees = Transformer.from_crs(scene.crs, LONGITUDE_LATITUDE, always_xy=True)
+    except ProjError as error:
+        raise LandslideError(f"{scene.path}: its CRS is that of no place on the earth ({error}).") from error
     sides = []
     for step_x, step_y in ((0.5, 0), (0, 0.5)):
         ends = [scene.transform @ (x + sign * step_x, y + sign * step_y) for sign in (-1, 1)]

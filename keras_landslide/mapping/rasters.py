@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from affine import Affine
+from rasterio._err import CPLE_BaseError  # what `copy` raises: it has no public name
+from rasterio.errors import RasterioError
 from rasterio.shutil import copy
 from rasterio.windows import Window
 
 from ..console import Track, untracked
 from .blocks import BLOCK, LEVELS, MOST, NODATA, read_blocks
-from .raster import Grid, Scene, gdal, opened
+from .raster import Grid, Scene, gdal, opened, reason
 
 TILE = 512
 PROBABILITY, SPREAD, CLASSES = "probability.tif", "uncertainty.tif", "landslides.tif"
@@ -96,9 +98,20 @@ def write_rasters(
         overviews = {"overview_resampling": "mode" if name == CLASSES else "average", "resampling": "nearest"}
         how = {"driver": "COG", "compress": "DEFLATE", "blocksize": TILE, "bigtiff": "IF_SAFER"}
         with gdal(GDAL_NUM_THREADS="ALL_CPUS"):
-            copy(path, out / name, **how, **overviews)
+            _copy(path, out / name, **how, **overviews)
         path.unlink()
     return counts
+
+
+def _copy(path: Path, to: Path, **how) -> None:
+    """`rasterio.shutil.copy`, all of it: GDAL may lose what a full disk does not take, and say nothing."""
+    try:
+        copy(path, to, **how)
+        with rasterio.open(to) as file:
+            file.checksum(1)  # reads every pixel
+    except (CPLE_BaseError, RasterioError) as error:
+        why = f"could not be written ({reason(error)}); is the disk full? Make room and go on with --resume."
+        raise OSError(f"{to}: {why}") from error
 
 
 def decided(levels: np.ndarray, threshold: float) -> np.ndarray:

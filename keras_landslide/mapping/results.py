@@ -21,13 +21,12 @@ from .page import map_page
 from .plan import Job
 from .raster import Grid, opened
 from .rasters import Counts
-from .vectors import LAYER, LONGITUDE_LATITUDE, made_valid, placed, reprojected, write_layer
+from .vectors import LAYER, LONGITUDE_LATITUDE, TURN, made_valid, placed, reprojected, write_layer
 
 FINISHED = "scene.json"
 SUMMARY = "summary.csv"
 PREVIEW = 1600  # pixels of its longer side
 PIXELS, METRES = "pixels", "m²"
-TURN = np.array([360.0, 0.0])  # degrees of longitude, and none of latitude
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def in_degrees(geometries: Sequence, crs: str) -> np.ndarray:
     """Outlines in longitude and latitude, cut in two where they cross the 180th meridian, as RFC 7946 wants it."""
     moved = made_valid(reprojected(geometries, crs, LONGITUDE_LATITUDE))
     west, _, east, _ = shapely.bounds(moved).T
-    for place in np.flatnonzero(east - west > 180).tolist():
+    for place in np.flatnonzero((east - west > 180) | (east > 180) | (west < -180)).tolist():
         torn = reprojected([geometries[place]], crs, LONGITUDE_LATITUDE)[0]
         whole = shapely.transform(torn, lambda points: points + TURN * (points < 0))
         halves = made_valid([whole & shapely.box(0, -90, 180, 90), whole & shapely.box(180, -90, 360, 90)])

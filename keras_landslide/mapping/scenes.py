@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..console import Track, untracked
+from ..errors import LandslideError
 from ..files.atomic import folder_written_beside, write_json
 from ..files.checks import continued
 from ..models.saving import StoredWeights
@@ -53,6 +54,8 @@ def map_scenes(
     Raises `LandslideError` before anything is written where a scene, the weights, the folder or the space on the disk
     are not fit for it.
     """
+    if overwrite and resume:
+        raise LandslideError("Give --overwrite or --resume, not both.")
     check_runtime(options.runtime or fastest_runtime(), options.bfloat16)  # before a cluster is asked
     jobs = planned(paths, weights, options, side)
     folder = Path(out)
@@ -64,6 +67,9 @@ def map_scenes(
     }
     goes_on = continued(folder, MADE_OF, made_of, made_by="map", overwrite=overwrite, resume=resume)
     todo = [job for job in jobs if not (goes_on and finished(folder, job))]
+    for job in jobs:
+        if goes_on and job not in todo:  # it may have been killed before they went
+            shutil.rmtree(blocks_folder(folder, job), ignore_errors=True)
     check_disk(folder, todo)
     network = None
     if todo and options.bfloat16:

@@ -1,7 +1,8 @@
 """Outlines on the ground: read from a GeoPackage, written to one, brought into another CRS, measured.
 
 A CRS, coordinate reference system, says where on earth coordinates are. It is given as text that PROJ knows, such as
-`EPSG:32633` or WKT. None stands for outlines of an image without a georeference, whose coordinates are pixels.
+`EPSG:32633` or WKT. None stands for outlines of an image without a CRS: their coordinates are pixels, or what a world
+file makes of them.
 """
 
 import warnings
@@ -23,6 +24,7 @@ from ..files.atomic import written_beside
 LAYER = "landslides"
 LONGITUDE_LATITUDE = "EPSG:4326"
 ELLIPSOID = Geod(ellps="WGS84")
+TURN = np.array([360.0, 0.0])  # degrees of longitude, and none of latitude
 _POLYGONS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 
 
@@ -189,7 +191,7 @@ def placed(geometries: Sequence | np.ndarray, transform: Affine) -> np.ndarray:
 
 
 def geodesic_area(geometries: Sequence | np.ndarray, crs: str | None) -> np.ndarray:
-    """(N,) areas on the WGS84 ellipsoid in m², whatever the CRS does to areas; without a CRS in square pixels.
+    """(N,) areas on the WGS84 ellipsoid in m², whatever the CRS does to areas; without a CRS in square units.
 
     An edge counts as the shortest way between its corners, which from a straight edge in a map is centimetres away when
     it is a kilometre long. Raises `LandslideError` where an outline has no place on earth.

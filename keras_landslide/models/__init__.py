@@ -1,6 +1,6 @@
 """Networks: any architecture on any backbone, and weights files that describe themselves.
 
-It knows nothing of image files; it may import `files`, `paper`, `settings` and what is before them.
+It knows nothing of image files; it may import `data.classes`, `files`, `paper`, `settings` and what is before them.
 """
 
 from .backbones import BACKBONES

@@ -133,7 +133,7 @@ def parsed(text: str, path: Path | str) -> Description:
     try:
         content = json.loads(text)
         number = content.get("format", 1)
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, TypeError) as error:
         raise _damaged(path, "it is no JSON of this package") from error
     if number not in (1, FORMAT):
         raise LandslideError(

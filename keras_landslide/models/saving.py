@@ -219,9 +219,9 @@ def _layers_in(file: h5py.File, path: Path | str) -> dict[str, list[np.ndarray]]
 
     try:
         file.visititems(visit)
-    except (OSError, KeyError, RuntimeError) as error:
+        spoilt = [name for name, arrays in found.items() if not all(np.isfinite(array).all() for array in arrays)]
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise _damaged(path) from error
-    spoilt = [name for name, arrays in found.items() if not all(np.isfinite(array).all() for array in arrays)]
     if spoilt:
         raise LandslideError(
             f"{path}: {len(spoilt)} of its {len(found)} layers, {spoilt[0]} first, hold values that are not finite "
@@ -253,7 +253,13 @@ def _opened(path: Path | str) -> h5py.File:
     if not Path(path).is_file():
         raise LandslideError(f"{path}: no such weights file.")
     try:
+        with Path(path).open("rb"):  # HDF5 does not say why it cannot
+            pass
         return h5py.File(path, "r")
+    except BlockingIOError as error:
+        raise LandslideError(f"{path}: another program is writing it; wait for that.") from error
+    except PermissionError as error:
+        raise LandslideError(f"{path}: may not be read ({error.strerror}); ask its owner.") from error
     except OSError as error:
         raise _damaged(path) from error
 

@@ -12,8 +12,8 @@ from ..console import Track, untracked
 from ..data.voc import IMAGES, voc_root
 from ..errors import LandslideError
 from ..files.atomic import csv_text, write_json, write_text
-from ..files.checks import continued
-from ..files.images import IMAGE_SUFFIXES, images_in, read_grey, read_image, write_image
+from ..files.checks import continued, identity
+from ..files.images import IMAGE_SUFFIXES, check_name, images_in, read_grey, read_image, write_image
 from ..pictures import overlay
 from .predictor import Predictor, warn_of_shrinking
 
@@ -56,6 +56,7 @@ def find_images(paths: Sequence[Path | str]) -> list[Path]:
             problems.append(f"{path}: is not an image; give {', '.join(IMAGE_SUFFIXES)}")
             continue
         else:
+            check_name(path)
             inside = [path]
         for image in inside:
             found.setdefault(image.resolve(), image)
@@ -67,10 +68,15 @@ def find_images(paths: Sequence[Path | str]) -> list[Path]:
 def output_names(images: Sequence[Path]) -> list[str]:
     """A name for each image's files: its stem, with as many of its folders before it as make it unique.
 
-    >>> output_names([Path("a/x.png"), Path("b/x.png"), Path("b/y.png")])
-    ['a_x', 'b_x', 'y']
+    Images of one folder that differ in their suffixes alone have those in their names.
+
+    >>> output_names([Path("a/x.png"), Path("b/x.png"), Path("b/y.png"), Path("b/y.jpg")])
+    ['a_x', 'b_x', 'y_png', 'y_jpg']
     """
-    names = [image.stem for image in images]
+    beside = Counter((image.resolve().parent, image.stem.lower()) for image in images)
+    alike = [beside[image.resolve().parent, image.stem.lower()] > 1 for image in images]
+    own = [image.stem + image.suffix.replace(".", "_") * several for image, several in zip(images, alike, strict=True)]
+    names = own.copy()
     for depth in range(1, 1 + max(len(image.resolve().parts) for image in images)):
         taken = Counter(name.lower() for name in names)  # some file systems ignore case
         if max(taken.values()) == 1:
@@ -78,7 +84,7 @@ def output_names(images: Sequence[Path]) -> list[str]:
         for number, image in enumerate(images):
             if taken[names[number].lower()] > 1:
                 folders = image.resolve().parts[:-1][-depth:] if depth > 1 else (image.resolve().parent.name,)
-                names[number] = "_".join([*(folder.strip("/") for folder in folders), image.stem])
+                names[number] = "_".join([*(folder.strip("/") for folder in folders), own[number]])
     return [f"{name}_{number}" for number, name in enumerate(names)]
 
 
@@ -116,8 +122,7 @@ def predict(
 
 def _made_of(predictor: Predictor, images: Sequence[Path], weights: dict | None) -> dict:
     """The content of `predict.json`: all that the masks depend on."""
-    listed = [[str(path.absolute()), path.stat().st_size] for path in images]
-    return {"weights": weights, **predictor.to_json(), "images": listed}
+    return {"weights": weights, **predictor.to_json(), "images": [identity(path) for path in images]}
 
 
 def _begin(folder: Path, made_of: dict) -> None:

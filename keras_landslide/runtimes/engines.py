@@ -86,7 +86,7 @@ def converted(
 
 
 def cache_folder() -> Path:
-    """Where converted files are kept: what the environment says, else where this system keeps such things."""
+    """Where converted files are kept: what the environment says, else `~/.cache` or, on Windows, `LOCALAPPDATA`."""
     if CACHE in os.environ:
         return Path(os.environ[CACHE])
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME")

@@ -34,7 +34,8 @@ class Format:
     `load` makes a function from images `(N, H, W, 3)` float32 RGB 0–255 to probabilities `(N, H, W, classes)` of an
     exported file, whatever the file itself takes; where that can be said, it computes in so many threads, and for 0 in
     as many as the runtime likes. Of formats marked `loads_bfloat16` it takes `bfloat16=True`, for kernels of that type.
-    `tiles` marks files for Deepness: those take 0–1, and have channels first.
+    `tiles` marks files for Deepness: those take 0–1, and have channels first. `others` are the endings of files that
+    come with the model's.
     """
 
     keras_name: str
@@ -44,6 +45,7 @@ class Format:
     load: Callable[..., Runner]  # of a path, and of a number of threads
     tiles: bool = False
     loads_bfloat16: bool = False
+    others: tuple[str, ...] = ()
 
     def shape(self, size: int) -> tuple[int | None, ...]:
         """That of the file's input; `None` is any number."""
@@ -132,7 +134,7 @@ def _run_deepness(path: Path, threads: int = 0) -> Runner:
 FORMATS = {
     "savedmodel": Format("tf_saved_model", "_saved_model", ("tensorflow",), True, _run_saved_model),
     "onnx": Format("onnx", ".onnx", ("onnx", "tf2onnx", "onnxruntime"), True, _run_onnx),
-    "openvino": Format("openvino", ".xml", ("openvino",), False, _run_openvino, loads_bfloat16=True),
+    "openvino": Format("openvino", ".xml", ("openvino",), False, _run_openvino, loads_bfloat16=True, others=(".bin",)),
     "litert": Format("litert", ".tflite", ("ai_edge_litert",), False, _run_litert),
     "deepness": Format("onnx", "_deepness.onnx", ("onnx", "tf2onnx", "onnxruntime"), False, _run_deepness, tiles=True),
 }
@@ -162,7 +164,8 @@ def export_model(
     chosen = usable(format_name)
     description = weights.description
     file = f"{description.name}{chosen.suffix}"
-    folder = free_names(out, [file, f"{file}.json"], overwrite=overwrite)
+    others = [f"{description.name}{ending}" for ending in chosen.others]
+    folder = free_names(out, [file, f"{file}.json", *others], overwrite=overwrite)
     size = image_size or description.prediction_size
     report("Converting, then comparing with Keras: up to two minutes.")
     sides = (None, None) if chosen.any_size else (size, size)

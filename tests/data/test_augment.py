@@ -76,6 +76,18 @@ def test_corners_are_mirrored_as_opencv_does_it(aligned):
     assert opened.mean() > 0.3 and np.abs(moved - grey)[opened].mean() > 20
 
 
+@pytest.mark.parametrize(("height", "width"), [(48, 48), (33, 61)])
+def test_a_picture_of_one_colour_stays_that_where_it_is_mirrored(height, width):
+    """No seam of the grey that is around it, wherever the mirror falls between two pixels."""
+    white, labels = np.full((height, width, 3), 255, np.uint8), np.ones((height, width), np.uint8)
+    for degrees, part in ((30.0, 1.25), (-20.0, 1.1), (90.0, 1.2), (45.0, 2.6)):
+        place = rotation(degrees) @ crop(part, 3.3, -5.7)
+        moved, moved_labels = warped(white, labels, place, mirrored=True)
+        np.testing.assert_allclose(moved, 255, atol=1e-3)
+        assert (moved_labels == 1).all()
+        assert warped(white, labels, place)[0].min() == 128  # the control: not mirrored, it is there
+
+
 def test_crop_enlarges_the_part_it_keeps(aligned):
     image, labels = aligned
     moved, _ = warped(image, labels, crop(0.5, 6.0, -4.0))

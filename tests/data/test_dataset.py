@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
 from keras_landslide.data.dataset import load_split
@@ -65,6 +66,26 @@ def test_a_negative_of_the_same_name_is_another_image(folder, tmp_path):
         assert side["west"] == side["east"]
         assert "west" in {sample.name for sample in split.negatives[side["scene3"]]}
         assert sum(map(len, split.negatives.values())) == 5
+
+
+def test_images_are_divided_alike_whether_those_without_landslide_are_asked_for_or_not(folder, tmp_path):
+    """Else weights are scored on what they were trained on: one without landslide joins scene1 and scene2."""
+    both = tmp_path / "both"
+    shutil.copytree(folder, both)
+    left, right = (read_image(folder / "image" / f"scene{number}.png") for number in (1, 2))
+    between = np.concatenate([left[:, 30:], right[:, :30]], axis=1)
+    for name, image in {"between": between, "other": mountain_scene(77, (60, 60)).image}.items():
+        write_image(both / "non-landslide" / "image" / f"{name}.png", image)
+    apart = 0
+    for seed in range(8):
+        with_them, without = (load_split(both, "auto", seed=seed, negatives=asked) for asked in (True, False))
+        assert sides(without) == sides(with_them) and sides(without)["scene1"] == sides(without)["scene2"]
+        assert {sample.key: sample.group for part in without.subsets.values() for sample in part} == {
+            sample.key: sample.group for part in with_them.subsets.values() for sample in part
+        }
+        assert sum(map(len, with_them.negatives.values())) == 2 and not any(without.negatives.values())
+        apart += sides(load_split(folder, "auto", seed=seed)) != sides(without)
+    assert apart  # the control: they matter
 
 
 def test_a_wrong_name_is_said_before_any_file_is_read(folder, monkeypatch):

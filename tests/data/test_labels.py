@@ -14,6 +14,7 @@ from keras_landslide.data.overlaps import find_overlaps
 from keras_landslide.data.sample import Neighbour
 from keras_landslide.data.splits import Split
 from keras_landslide.data.synthetic import mountain_scene
+from keras_landslide.data.voc import VocSample
 from keras_landslide.errors import LandslideError
 from keras_landslide.files.images import write_image
 from keras_landslide.models import read_description
@@ -29,6 +30,18 @@ CHIPS = {
     "f": ((70, 225, 60, 60), (90, 240, 20, 20)),
 }
 SCENE = (140, 290)
+
+
+def test_other_classes_stay_and_what_is_ignored_does(tmp_path, palette_png):
+    """Of a folder in VOC's form: a neighbour's landslide takes the place of background alone."""
+    own, beside = np.zeros((8, 12), np.uint8), np.zeros((8, 12), np.uint8)
+    own[:, 2:4], own[:, 4:6], beside[:, :8] = 2, 255, 1
+    for name, mask in (("own", own), ("beside", beside)):
+        palette_png(tmp_path / f"{name}.png", mask)
+    write_image(tmp_path / "image.png", np.zeros((8, 12, 3), np.uint8))
+    neighbour = Neighbour(tmp_path / "beside.png", 0, 0)
+    sample = VocSample("own", tmp_path / "image.png", tmp_path / "own.png", "own", neighbours=(neighbour,))
+    assert sample.read()[1][0].tolist() == [1, 1, 2, 2, 255, 255, 1, 1, 0, 0, 0, 0]
 
 
 def rectangle(top, left, height, width):

@@ -8,8 +8,9 @@ import pytest
 
 from keras_landslide.data.checks import check_samples
 from keras_landslide.data.dataset import load_split
-from keras_landslide.data.layouts import find_negatives, find_samples
+from keras_landslide.data.layouts import find_negatives, find_samples, has_negatives
 from keras_landslide.errors import LandslideError
+from keras_landslide.files.images import write_image
 
 
 @pytest.fixture
@@ -40,6 +41,7 @@ def test_each_sample_is_a_group_unless_a_table_says_otherwise(folder):
     assert [sample.group for sample in find_samples(folder)][:4] == [names[0], "ridge", "ridge", names[3]]
     twice = f"name,group\n{names[1]},a\n{names[1]},b\n".encode()
     mistakes = {b"": "is not a table", b"name;group\na;b\n": "is not a table", b"name,group\na,b,c\n": "is not a table"}
+    mistakes |= {b'name,group\n"a,b\n' + b"x,y\n" * 50_000: "is not a table"}  # a quote that is never closed
     mistakes |= {b"name,group\ngr\xfcn,a\n": "not in UTF-8", b"name,group\na,b\n": "names none", twice: "the groups a"}
     for content, text in mistakes.items():
         table.write_bytes(content)
@@ -159,6 +161,16 @@ def test_pairs_and_images_without_landslide_are_named_at_once(folder, scenes):
     ]
     for (name, text), line in zip(wanted, error.value.files, strict=True):
         assert name in line and text in line
+
+
+def test_other_files_are_no_images_without_landslide(folder):
+    place = folder / "non-landslide" / "image"
+    place.mkdir(parents=True)
+    for name in (".DS_Store", "Thumbs.db", "._a.png"):
+        (place / name).write_bytes(b"a desktop's own")
+    assert not has_negatives(folder)
+    write_image(place / "a.png", np.zeros((70, 70, 3), np.uint8))
+    assert has_negatives(folder)
 
 
 def test_no_images_without_landslide(folder):

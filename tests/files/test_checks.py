@@ -1,9 +1,11 @@
 """Whether a path may be written is only asked."""
 
+from pathlib import Path
+
 import pytest
 
 from keras_landslide.errors import LandslideError
-from keras_landslide.files.checks import check_image_path, check_made_by, free_folder
+from keras_landslide.files.checks import check_image_path, check_made_by, free_folder, nearest_existing
 
 
 def test_a_free_folder_is_only_checked(tmp_path):
@@ -15,6 +17,11 @@ def test_a_free_folder_is_only_checked(tmp_path):
     with pytest.raises(LandslideError, match="--overwrite"):
         free_folder(tmp_path)
     free_folder(tmp_path, overwrite=True)
+
+
+def test_above_a_drive_that_is_not_there_is_nothing(monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda path: False)
+    assert nearest_existing("/a/b") == Path("/")
 
 
 def test_a_folder_and_a_name_of_no_image_are_no_places_for_a_picture(tmp_path):

@@ -240,9 +240,9 @@ def test_outlines_in_pixels(files, tmp_path, capsys):
     for path, width in zip(files, (10, 20), strict=True):
         write_layer(path, LAYER, [wide(width)], {}, None)
     assert compare(*files, "--out", tmp_path / "out") == 0
-    assert "Areas in square pixels" in capsys.readouterr().out
+    assert "Areas in square units of the files (pixels, " in capsys.readouterr().out
     (line,) = read_csv(tmp_path / "out")
-    assert (line["state"], line["area_before_px2"], line["area_gained_px2"]) == ("grown", "10.0", "10.0")
+    assert (line["state"], line["area_before_units2"], line["area_gained_units2"]) == ("grown", "10.0", "10.0")
     assert (line["x"], line["y"]) == ("10.0", "0.5")
     assert geopandas.read_file(tmp_path / "out" / "changes.gpkg").crs is None
 

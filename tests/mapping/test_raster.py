@@ -69,6 +69,26 @@ def test_a_part_is_the_same_alone_and_in_the_whole(scene, factors, rows, columns
     np.testing.assert_array_equal(valid, inside[place])
 
 
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_no_data_in_bands_that_are_not_looked_at_does_not_matter(tmp_path, depth):
+    """Water is 0 in infrared; and where red, green and blue have no data the infrared may have some."""
+    pixels = noise(60, 60, 5).astype(depth)
+    pixels[20:40, 20:40, 3:] = 0
+    pixels[:10, :, :3] = 0
+    pixels[50:, :, 0] = 0  # one of three alone is a colour
+    scene = open_scene(
+        write_scene(tmp_path / "scene.tif", pixels, colours=(RED, GREEN, BLUE, *NO_COLOUR[1:3]), nodata=0)
+    )
+    wanted = np.ones((60, 60), bool)
+    wanted[:10] = False
+    np.testing.assert_array_equal(read(scene)[1], wanted)
+    grey = open_scene(tmp_path / "scene.tif", bands=[4])
+    np.testing.assert_array_equal(read(grey)[1], pixels[..., 3] > 0)
+    if scene.stretch:
+        low = np.percentile(pixels[10:, :, 1], 2)
+        assert scene.stretch[1][0] == pytest.approx(low, abs=1)
+
+
 def test_a_part_that_lies_wholly_beyond_is_a_mirror_image(scene, pixels):
     image, valid = read(scene, None, slice(HEIGHT, HEIGHT + 9), slice(0, 5))
     np.testing.assert_array_equal(image, pixels[:-10:-1, :5])

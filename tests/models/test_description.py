@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import h5py
 import keras
@@ -12,6 +13,7 @@ import pytest
 from keras_landslide.errors import LandslideError
 from keras_landslide.models import load_model
 from keras_landslide.models.description import Bands, Data, Description, Scale, Start, parsed
+from keras_landslide.models.loading import shipped_weights
 from keras_landslide.models.saving import halve, read_weights, save_weights
 
 DATA = Data("paper510", ("a", "b"), fold="1/5", labels="completed", groups=("a",), negatives=("n",))
@@ -126,6 +128,46 @@ def test_a_damaged_description_is_one_sentence_that_names_the_file(damage):
         parsed(text, "folder/some.weights.h5")
     said = str(error.value)
     assert message in said and said.startswith("folder/some.weights.h5: ") and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.attrs.__setitem__("keras_landslide", 5),
+        lambda file: file.attrs.__setitem__("keras_landslide", np.arange(3)),
+        lambda file: file.attrs.__setitem__("keras_landslide", h5py.Empty("S1")),
+        lambda file: layer_of(file)["vars"].__setitem__("first", np.zeros(2)),
+        lambda file: layer_of(file)["vars"].__setitem__("0", "in words"),
+    ],
+)
+def test_weights_that_are_made_otherwise_are_damaged(tmp_path, damage):
+    path = tmp_path / "other.weights.h5"
+    shutil.copy(shipped_weights("pspnet_mobilenet_v2"), path)
+    with h5py.File(path, "r+") as file:
+        damage(file)
+    with pytest.raises(LandslideError, match=r"other\.weights\.h5: .*damaged"):
+        read_weights(path)
+
+
+def layer_of(file: h5py.File) -> h5py.Group:
+    """A layer that is not there otherwise."""
+    layer = file.require_group("layers/other")
+    layer.require_group("vars").attrs["name"] = "other"
+    return layer
+
+
+def test_weights_that_may_not_be_read_are_not_called_damaged(tmp_path, monkeypatch):
+    path = tmp_path / "some.weights.h5"
+    shutil.copy(shipped_weights("pspnet_mobilenet_v2"), path)
+    with h5py.File(path, "r+"), pytest.raises(LandslideError, match="another program is writing it; wait for that"):
+        read_weights(path)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(LandslideError, match=r"may not be read \(Permission denied\); ask its owner"):
+        read_weights(path)
 
 
 @pytest.fixture

@@ -136,6 +136,16 @@ def test_a_file_that_disagrees_is_not_kept_and_one_format_replaces_itself_alone(
     assert (tmp_path / "out" / "pspnet_mobilenet_saved_model.json").read_text() == before
 
 
+def test_the_second_file_of_a_format_is_not_replaced_unasked(written, tmp_path, fails):
+    _, weights = written("pspnet_mobilenet", 64)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "pspnet_mobilenet.bin").write_bytes(b"mine")
+    error = fails("export", "--weights", weights, "--format", "openvino", "--out", out)
+    assert "pspnet_mobilenet.bin: exists; add --overwrite" in error
+    assert (out / "pspnet_mobilenet.bin").read_bytes() == b"mine" and len(list(out.iterdir())) == 1
+
+
 def test_mistakes_are_said_before_anything_is_written(written, tmp_path, fails, monkeypatch):
     _, weights = written("pspnet_mobilenet", 64)
     out = tmp_path / "out"

@@ -1,5 +1,6 @@
 """A zip archive from anywhere, unpacked without trusting it."""
 
+import errno
 import lzma
 import shutil
 import stat
@@ -18,6 +19,10 @@ MAX_BYTES = 16 * 2**30  # unpacked; Bijie has less than one
 MAX_FILES = 200_000
 BOMB_BYTES = 2**30  # an archive that unpacks to more than this
 BOMB_RATIO = 100  # and grows more than so many times is refused: photographs hardly shrink
+DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
+    UnicodeDecodeError,  # a name that is not in the encoding that it says
+)  # fmt: skip
 
 
 @contextmanager
@@ -44,10 +49,10 @@ def unpack_images(archive: Path | str, target: Path | str) -> Path:
             for member in members:
                 file.extract(member, target)
     except OSError as error:
-        if error.errno:  # of the disk; the unpacker's own have no number
+        if error.errno not in (None, errno.EINVAL):  # of the disk; the unpacker's own are a place that cannot be
             raise
         raise LandslideError(f"{archive}: is damaged ({error}); fetch it again.") from error
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
+    except DAMAGED as error:
         raise LandslideError(f"{archive}: is damaged or not a zip archive ({error}); fetch it again.") from error
     return _innermost(target)
 

@@ -1,6 +1,7 @@
 """A zip archive is unpacked into its folder or not at all."""
 
 import stat
+import struct
 import zipfile
 
 import numpy as np
@@ -91,6 +92,21 @@ def test_a_damaged_entry_is_said(zipped, tmp_path):
     packed[60:400] = bytes(255 - value for value in packed[60:400])
     path.write_bytes(packed)
     with pytest.raises(LandslideError, match="is damaged"):
+        unpack_images(path, tmp_path / "target")
+
+
+def test_a_name_in_another_encoding_and_a_list_at_another_place_are_damage(zipped, tmp_path):
+    path = zipped(**{"image/é.png": "1"})
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xc8\xc9"))
+    with pytest.raises(LandslideError, match=r"in\.zip: is damaged or not a zip archive"):
+        unpack_images(path, tmp_path / "target")
+    path = zipped(**{"image/a.png": "x" * 50, "mask/a.png": "x" * 50})
+    packed = bytearray(path.read_bytes())
+    place = packed.rfind(b"PK\x05\x06") + 16
+    (offset,) = struct.unpack_from("<L", packed, place)
+    struct.pack_into("<L", packed, place, offset + 90)
+    path.write_bytes(packed)
+    with pytest.raises(LandslideError, match=r"in\.zip: is damaged"):
         unpack_images(path, tmp_path / "target")
 
 

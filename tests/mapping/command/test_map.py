@@ -14,6 +14,7 @@ from affine import Affine
 from keras_landslide.cli import main
 from keras_landslide.data.synthetic import mountain_scene
 from keras_landslide.mapping import scenes
+from keras_landslide.mapping.vectors import write_layer
 from keras_landslide.models.loading import load_model
 from keras_landslide.models.saving import describe
 from keras_landslide.prediction.windows import blended
@@ -137,6 +138,23 @@ def test_a_scene_that_crosses_the_180th_meridian_is_cut_there_in_degrees(mapped,
     assert areas.sum() == pytest.approx(2800 * 0.64 / 0.9996**2, rel=0.01) and (areas > 700).all()
 
 
+def test_a_scene_in_degrees_may_go_on_beyond_180(mapped, tmp_path):
+    """As GDAL writes them; an area of interest has the rest at −180°, as GeoJSON wants it."""
+    metre = 1 / 111_320
+    place = Affine(0.8 * metre, 0, 180 - 65 * 0.8 * metre, 0, -0.8 * metre, 0.0005)
+    scene = write_scene(tmp_path / "scene.tif", pixels(), crs="EPSG:4326", transform=place)
+    out = mapped(scene)
+    (cut,) = geopandas.read_file(out / "scene/outlines.geojson").geometry
+    west, east = sorted(cut.geoms, key=lambda part: part.centroid.x)
+    assert cut.is_valid and west.bounds[0] == -180 and east.bounds[2] == 180
+    assert west.bounds[2] == pytest.approx(-180 + 35 * 0.8 * metre, abs=1e-7)
+    assert -180 <= tables(out / "scene")["longitude"][0] <= 180
+    sides = [shapely.box(179, -1, 180, 1), shapely.box(-180, -1, -179, 1)]
+    write_layer(tmp_path / "area.gpkg", "area", sides, {}, "EPSG:4326")
+    (line,) = csv.DictReader((mapped(scene, "--aoi", tmp_path / "area.gpkg", out="in_area") / "summary.csv").open())
+    assert (int(line["valid_pixels"]), int(line["landslide_pixels"])) == (HEIGHT * WIDTH, 2800)
+
+
 @pytest.mark.parametrize("crs", [UTM, "EPSG:4326"])
 def test_nothing_is_looked_at_outside_the_area_of_interest(mapped, network, scene, tmp_path, crs):
     area = write_area(tmp_path, (0, 0, 60, 60), (120, 150, 150, 180), crs=crs)
@@ -225,6 +243,26 @@ def test_options_change_what_they_say(mapped, tmp_path, arguments, landslides, v
     out = mapped(write_scene(tmp_path / "scene.tif", shown), *arguments.split())
     (line,) = csv.DictReader((out / "summary.csv").open())
     assert (int(line["landslides"]), int(line["valid_pixels"])) == (landslides, valid)
+
+
+def test_pixels_without_a_crs_are_those_of_the_scene_whatever_grid_results_have(mapped, tmp_path):
+    """The scale of the weights is 0.8 m a pixel, that of the scene, which only has a world file, 0.4 m."""
+    scene = write_scene(tmp_path / "scene.tif", pixels(), crs=None, transform=PLACE @ Affine.scale(0.5))
+    for grid in ("scene", "model"):
+        given = [scene, "--scene-gsd", 0.4, "--gsd", 0.8, "--grid", grid]
+        (area,) = tables(mapped(*given, out=grid) / "scene")["area_pixels"]
+        assert area == pytest.approx(2800, rel=0.1)  # interpolated where the network saw half the size
+        assert len(tables(mapped(*given, "--min-area", 3100, out=f"{grid}_large") / "scene")) == 0
+
+
+def test_the_terms_of_every_member_of_an_ensemble_are_said(mapped, scene, weights, tmp_path, capsys):
+    other = tmp_path / "other.weights.h5"
+    shutil.copy(weights, other)
+    describe(other, licence="Ask Jane first.")
+    out = mapped(scene, "--ensemble", other, other)
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("These weights are for research use only") and said.endswith(" Ask Jane first.")
+    assert said in (out / "scene/index.html").read_text()
 
 
 def test_the_grid_of_the_model_is_that_of_its_scale(mapped, tmp_path):

@@ -51,6 +51,33 @@ def test_only_the_same_work_goes_on(fails, weights, stopped):
     assert "holds results of other scenes" in fails(*command, paths[0], "--resume")
 
 
+def test_a_scene_that_was_written_anew_is_another(fails, weights, stopped):
+    out, paths, _ = stopped
+    before = paths[0].stat()
+    write_scene(paths[0], np.full_like(pixels(), 7))
+    assert paths[0].stat().st_size == before.st_size
+    error = fails("map", "--out", out, "--weights", weights, *paths, "--resume")
+    assert "holds results of other scenes" in error
+
+
+def test_a_folder_whose_mark_is_damaged_is_said(fails, weights, stopped):
+    out, paths, _ = stopped
+    (out / "map.json").write_text("[]")
+    assert "map.json: is damaged; choose another --out" in fails(
+        "map", "--out", out, "--weights", weights, *paths, "--resume"
+    )
+
+
+def test_blocks_of_a_finished_scene_go(mapped, stopped):
+    """It was killed after the results had their name, and before the blocks went."""
+    out, paths, _ = stopped
+    (rest,) = out.glob(".blocks-*")
+    mapped(*paths, "--resume")
+    rest.mkdir()
+    mapped(*paths, "--resume")
+    assert not list(out.glob(".blocks-*"))
+
+
 def test_another_area_in_the_same_file_is_other_work(mapped, fails, weights, scene, tmp_path):
     out = mapped(scene, "--aoi", write_area(tmp_path, (0, 0, 60, 60)))
     area = write_area(tmp_path, (0, 0, 90, 90))

@@ -1,15 +1,23 @@
 """Mistakes with `keras-landslide map`: each is one sentence, and leaves nothing."""
 
+import math
 import shutil
 from collections import namedtuple
 from pathlib import Path
 
 import pytest
 from affine import Affine
+from rasterio._err import CPLE_AppDefinedError
+from rasterio.enums import ColorInterp
 
 from keras_landslide.cli import main
-from tests.one_landslide import HEIGHT, WIDTH, pixels, write_area
-from tests.scenes import UTM, noise, write_scene
+from keras_landslide.errors import LandslideError
+from keras_landslide.mapping import rasters
+from keras_landslide.mapping.plan import Options
+from keras_landslide.mapping.scenes import map_scenes
+from keras_landslide.models.saving import read_weights
+from tests.one_landslide import HEIGHT, WIDTH, pixels, read, write_area
+from tests.scenes import PLACE, UTM, noise, write_scene
 
 VAST = """<VRTDataset rasterXSize="2000000" rasterYSize="2000000"><SRS>EPSG:32648</SRS>
 <GeoTransform>500000, 0.8, 0, 3000000, 0, -0.8</GeoTransform>{}</VRTDataset>""".format(
@@ -41,9 +49,21 @@ def write_plain(folder: Path) -> Path:
     return write_scene(folder / "plain.tif", pixels())
 
 
+def write_moon(folder: Path) -> Path:
+    return write_scene(folder / "moon.tif", pixels(), crs="IAU_2015:30100", transform=PLACE @ Affine.scale(1e-5))
+
+
+def write_alpha(folder: Path) -> Path:
+    return write_scene(folder / "alpha.tif", noise(90, 80, 1), colours=(ColorInterp.alpha,))
+
+
 @pytest.mark.parametrize(
     ("write", "arguments", "said"),
     [
+        (write_moon, "", "moon.tif: its CRS is that of no place on the earth ("),
+        (write_alpha, "", "alpha.tif: holds no band that shows anything."),
+        (lambda folder: folder / "sc\udce9ne.tif", "", "ne.tif': the name is not valid text; rename it."),
+        (write_plain, "--threshold 1.5", "1.5"),
         (write_two_bands, "", "has two bands, and neither is called a colour; say with --bands which to take."),
         (write_text, "", "cannot be opened as a raster ("),
         (lambda folder: folder / "none.tif", "", "none.tif: cannot be opened as a raster ("),
@@ -87,6 +107,44 @@ def test_a_full_disk_is_told_before_anything_is_written(fails, weights, network,
     assert not (tmp_path / "map").exists()
     free[0] = needed
     assert main([str(part) for part in command]) == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"gsd": -0.8}, {"gsd": 0.0}, {"scene_gsd": math.nan}, {"threshold": 5.0}, {"threshold": math.nan}],
+    ids=str,
+)
+def test_values_that_cannot_be_are_refused_in_python_too(weights, scene, tmp_path, options):
+    (name, value), *_ = options.items()
+    with pytest.raises(LandslideError, match=f"--{name.replace('_', '-')} {value:g} is "):
+        map_scenes([scene], tmp_path / "map", [read_weights(weights)], Options(**options))
+    assert not (tmp_path / "map").exists()
+
+
+@pytest.mark.parametrize("how", ["cut off", "refused"])
+def test_a_disk_that_fills_up_while_a_raster_is_written_is_told(
+    weights, network, scene, tmp_path, monkeypatch, how, capsys
+):
+    """GDAL may lose the end of a file, and say nothing; or raise what has no class of rasterio's."""
+    copied = rasters.copy
+
+    def copy(source, to, **options):
+        copied(source, to, **options)
+        if to.name == "landslides.tif" and how == "refused":
+            raise CPLE_AppDefinedError(1, 2, "write error")
+        if to.name == "landslides.tif":
+            to.write_bytes(to.read_bytes()[:-200])
+
+    command = ["map", str(scene), "--out", str(tmp_path / "map"), "--weights", str(weights)]
+    with monkeypatch.context() as patch:
+        patch.setattr(rasters, "copy", copy)
+        assert main(command) == 1
+    said = capsys.readouterr().err
+    assert "landslides.tif: could not be written (" in said and said.count("\n") == 1
+    assert not (tmp_path / "map/scene").exists()
+    calls, network.calls = network.calls, 0
+    assert main([*command, "--resume"]) == 0 and network.calls == 0 < calls  # the blocks are there
+    assert (read(tmp_path / "map/scene/landslides.tif") == 1).sum() == 2800
 
 
 def test_a_truncated_scene_is_told_and_has_no_results(fails, weights, network, scene, tmp_path):
