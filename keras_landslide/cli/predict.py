@@ -1,7 +1,6 @@
 """`predict`: masks, overlays and a table of images."""
 
 from ..console import bar, say
-from ..errors import LandslideError
 from .common import predictor_of, weights_of
 
 
@@ -9,8 +8,6 @@ def predict(options) -> None:
     from ..prediction.images import find_images, predict
 
     images = find_images(options.images)
-    if options.overwrite and options.resume:
-        raise LandslideError("Give --overwrite or --resume, not both.")
     weights = weights_of(options)
     predictor = predictor_of(weights, options)
     how = {"overwrite": options.overwrite, "resume": options.resume, "weights": weights.stamp()}

@@ -51,6 +51,8 @@ def continued(
     `mark` is the JSON file in it that says what they are made of, and `made_by` the command that writes it. Raises
     `LandslideError` where the folder may not be used for them.
     """
+    if overwrite and resume:
+        raise LandslideError("Give --overwrite or --resume, not both.")
     folder = Path(folder)
     used = folder.is_dir() and any(folder.iterdir())
     if used and not (overwrite or resume):

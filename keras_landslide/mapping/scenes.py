@@ -12,7 +12,6 @@ from pathlib import Path
 
 from .. import __version__
 from ..console import Track, untracked
-from ..errors import LandslideError
 from ..files.atomic import folder_written_beside, write_json
 from ..files.checks import continued
 from ..models.saving import StoredWeights
@@ -54,8 +53,6 @@ def map_scenes(
     Raises `LandslideError` before anything is written where a scene, the weights, the folder or the space on the disk
     are not fit for it.
     """
-    if overwrite and resume:
-        raise LandslideError("Give --overwrite or --resume, not both.")
     check_runtime(options.runtime or fastest_runtime(), options.bfloat16)  # before a cluster is asked
     jobs = planned(paths, weights, options, side)
     folder = Path(out)

@@ -142,14 +142,18 @@ class _Fit:
     tensorboard: bool
     report: Callable[[str], None]
 
+    @functools.cached_property
+    def shown(self) -> Sequence:
+        """What validation shows, which at one scale reads every mask."""
+        return squares(self.plan.val_samples, self.plan.settings)
+
     def phases(self) -> None:
         """All phases, or what is left of them."""
         plan, model, run, checkpoint = self.plan, self.plan.model, self.plan.run, self.plan.checkpoint
         if plan.together.joined:
             self.report(f"{plan.together} train together.")
         else:
-            shown = squares(plan.val_samples, plan.settings)
-            seconds = estimated_seconds(model, plan.settings, plan.train_samples, shown, checkpoint)
+            seconds = estimated_seconds(model, plan.settings, plan.train_samples, self.shown, checkpoint)
             self.report(f"About {_hours(seconds)} on this machine.")
         for phase in phases(plan.settings):
             if checkpoint and _is_done(phase, checkpoint):
@@ -208,7 +212,7 @@ class _Fit:
         size, batch_size = settings.image_size, phase.batch_size
         # batches of one size: JAX compiles a step for each size that it meets, and several devices get equal parts
         whole = {"image_size": size, "batch_size": batch_size, "full": True}
-        validation = evaluation_batches(squares(plan.val_samples, settings), **whole, shard=plan.together.shard)
+        validation = evaluation_batches(self.shown, **whole, shard=plan.together.shard)
         if settings.aux_branch:
             return stream.map(_for_both_outputs), validation.map(_for_both_outputs)
         return stream, validation

@@ -45,16 +45,16 @@ def read_job(folder: Path | str) -> Job:
     else:
         raise LandslideError(f"{folder}: holds no run to resume (no settings.json); give the folder of one.")
     try:
-        data = held["data"]
         settings = Settings.from_json(held["settings"])
-        job = data and Job(settings, Source(**data), folder, tuple(held.get("seeds", ())))
+        source = None if held["data"] is None else Source(**held["data"])
+        seeds = tuple(held.get("seeds", ()))
     except (LandslideError, AttributeError, KeyError, TypeError) as error:
         raise LandslideError(
             f"{folder / name}: is damaged or of another version ({error}); train again in another folder."
         ) from error
-    if job is None:
+    if source is None:
         raise LandslideError(f"{folder}: does not say what it was trained on; resume it from where it was started.")
-    return job
+    return Job(settings, source, folder, seeds)
 
 
 def do_job(

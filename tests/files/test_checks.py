@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from keras_landslide.errors import LandslideError
-from keras_landslide.files.checks import check_image_path, check_made_by, free_folder, nearest_existing
+from keras_landslide.files.checks import check_image_path, check_made_by, continued, free_folder, nearest_existing
 
 
 def test_a_free_folder_is_only_checked(tmp_path):
@@ -17,6 +17,14 @@ def test_a_free_folder_is_only_checked(tmp_path):
     with pytest.raises(LandslideError, match="--overwrite"):
         free_folder(tmp_path)
     free_folder(tmp_path, overwrite=True)
+
+
+def test_nothing_is_replaced_and_gone_on_with_at_once(tmp_path):
+    (tmp_path / "mark.json").write_text("{}")
+    with pytest.raises(LandslideError, match="Give --overwrite or --resume, not both"):
+        continued(tmp_path, "mark.json", {}, made_by="a test", overwrite=True, resume=True)
+    for how in ("overwrite", "resume"):
+        assert continued(tmp_path, "mark.json", {}, made_by="a test", **{how: True}) == (how == "resume")
 
 
 def test_above_a_drive_that_is_not_there_is_nothing(monkeypatch):

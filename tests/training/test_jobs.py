@@ -173,9 +173,15 @@ def test_the_way_to_another_precision_is_that_of_the_whole_job(scenes, split, tm
 
 @pytest.mark.parametrize(
     "content",
-    [{}, [], {"data": None}, {"data": {"folder": "x", "place": 1}, "settings": SETTINGS.to_json()},
-     {"data": {"folder": "x", "split": "auto"}, "settings": {**SETTINGS.to_json(), "new": 1}}],
-)  # fmt: skip
+    [
+        {},
+        [],
+        {"data": None},
+        {"data": {}, "settings": SETTINGS.to_json()},
+        {"data": {"folder": "x", "place": 1}, "settings": SETTINGS.to_json()},
+        {"data": {"folder": "x", "split": "auto"}, "settings": {**SETTINGS.to_json(), "new": 1}},
+    ],
+)
 def test_settings_that_are_damaged_or_of_another_version_are_said(fails, tmp_path, content):
     write_json(tmp_path / "settings.json", content)
     error = fails("train", "--resume", tmp_path)
