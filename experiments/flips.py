@@ -9,13 +9,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from keras_landslide.console import bar, load_tensorflow
 from keras_landslide.data.dataset import load_split
 from keras_landslide.errors import exit_code
-from keras_landslide.evaluation import evaluate
-from keras_landslide.prediction.predictor import Predictor
+from keras_landslide.files.atomic import read_json
 from keras_landslide.results.paired import Pair
-from keras_landslide.results.reproduce import few, options_parser, parsed, write_result
+from keras_landslide.results.reproduce import few, options_parser, parsed, scored, write_result
 from keras_landslide.scores import landslide_iou
 
 PAIR = Pair(("alone", "averaged"), ("alone", "averaged"))
@@ -32,20 +30,15 @@ def run(options: argparse.Namespace) -> None:
     """Score the run's best weights both ways by the more probable class, compare, write and print."""
     split = load_split(options.data, options.split, seed=options.seed)
     split = few(split) if options.quick else split
-    load_tensorflow()
-    from keras_landslide.models import load_model
-    from keras_landslide.training.runs import read_history
+    folder = Path(options.run)
+    weights = folder / "best.weights.h5"
+    scores = {name: scored(weights, split, "test", average_flips=name == "averaged") for name in PAIR.names}
+    from keras_landslide.training.runs import read_history  # after TensorFlow, which `scored` loads
 
-    model = load_model(Path(options.run) / "best.weights.h5")
-    scores = {}
-    for name, flips in zip(PAIR.names, (False, True), strict=True):
-        predictor = Predictor.of(model, average_flips=flips, threshold=0.5)
-        told = {"split": split.title, "subset": "test", "track": bar(f"scoring, {name}")}
-        scores[name] = evaluate(predictor, split.subset("test"), **told).to_json()
     content = {
         "compared": {"test images": compared(scores)},
-        "settings": model.description.settings,
-        "history": read_history(options.run),
+        "settings": read_json(folder / "settings.json")["settings"],
+        "history": read_history(folder),
         **scores,
     }
     print("\n".join(PAIR.table(content["compared"], "landslide IoU, mirror images")))

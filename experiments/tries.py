@@ -1,9 +1,10 @@
 """What a good practitioner would try first, each against the preset as it is, on validation alone.
 
 Every try is the `table` preset on PSPNet (MobileNetV2) with one thing changed (`TRIES`). It is trained on the same
-images with the same seeds and scored on the validation part, at native size, by the more probable class. The test part
-is not touched. Writes results/tries.json (cost and scores stand there) and the runs in runs/tries/. What stands in that
-file is not trained again, so that tries are added one by one.
+images with the same seeds and scored on the validation part, at native size, by the more probable class. To average
+mirror images nothing is trained: the preset's own run is scored so. The test part is not touched. Writes
+results/tries.json (cost and scores stand there) and the runs in runs/tries/. What stands in that file is not trained
+again, so that tries are added one by one.
 
     python experiments/tries.py --data ../shared/bijie --try shorter longer
     python experiments/tries.py --quick --try averaged --out runs/quick --results runs/quick
@@ -20,22 +21,35 @@ from keras_landslide.data.splits import Split
 from keras_landslide.errors import LandslideError, exit_code, unknown_name
 from keras_landslide.files.atomic import read_json
 from keras_landslide.results.paired import Pair
-from keras_landslide.results.reproduce import QUICK, came_about, few, options_parser, parsed, trained, write_result
+from keras_landslide.results.reproduce import (
+    QUICK,
+    came_about,
+    few,
+    options_parser,
+    parsed,
+    scored,
+    trained,
+    write_result,
+)
 from keras_landslide.scores import landslide_iou
 from keras_landslide.settings import ALL, COMPUTING, Settings, preset
 
 REFERENCE = "preset"
 DOUBTFUL = "doubtful_ignored"  # what only a neighbour's mask marks is neither landslide nor background
+FLIPS = "flips"  # every image is scored in four mirror images, averaged
+KEPT = ("images", "miou", "landslide", "groups", "per_image", "decision_threshold")  # mirror images choose no threshold
 PAIR = Pair((REFERENCE, "try"), (REFERENCE, "try"))
 TRIES: dict[str, dict] = {
     REFERENCE: {},
     "shorter": {"unfrozen_epochs": 12},
     "longer": {"unfrozen_epochs": 27},
     "slow": {"unfrozen_learning_rate": 3e-4},
+    "larger": {"image_size": 256},
     "averaged": {"weight_averaging": 0.995},
     "strong": {"augmentation": "strong"},
     "negatives": {"negatives": ALL},
     DOUBTFUL: {},
+    FLIPS: {},
     "native": {"sampling": "native", "zoom": 1.0},
     "native_1.5": {"sampling": "native", "zoom": 1.5},
     "native_2": {"sampling": "native", "zoom": 2.0},
@@ -91,10 +105,11 @@ def validated(name: str, seed: int, split: Split, options: argparse.Namespace) -
     """One training's validation scores, with all that is needed to judge and repeat it."""
     settings = settings_of(name, seed, options)
     shown = without_doubtful(split, bar("finding overlaps")) if name == DOUBTFUL else split
-    run = trained(settings, shown, Path(options.out) / f"{name}_{seed}")
-    scores = read_json(run.scores)
+    run = trained(settings, shown, Path(options.out) / f"{REFERENCE if name == FLIPS else name}_{seed}")
+    in_mirrors = name == FLIPS
+    scores = scored(run.best_weights, split, "val", average_flips=True) if in_mirrors else read_json(run.scores)
     return {
-        **{key: scores[key] for key in ("images", "miou", "landslide", "groups", "per_image", "decision_threshold")},
+        **{key: scores[key] for key in KEPT if key in scores},
         **came_about(run.folder, run.history),
         "settings": run.description.settings,
     }

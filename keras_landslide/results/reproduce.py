@@ -14,7 +14,7 @@ from ..data.dataset import labelled, load_split
 from ..data.sample import Sample
 from ..data.splits import Split
 from ..errors import LandslideError, exit_code
-from ..evaluation import FalseAlarms, Keep, evaluate_thresholds, false_alarms_at
+from ..evaluation import FalseAlarms, Keep, evaluate, evaluate_thresholds, false_alarms_at
 from ..files.atomic import folder_written_beside, read_json, write_json
 from ..paper import Row
 from ..paper import row as row_named
@@ -52,7 +52,7 @@ def main(row: str, description: str, arguments=None) -> None:
     of the command line.
     """
     options = parsed(options_parser(row, description, preset_name="table"), arguments)
-    sys.exit(exit_code(lambda: _reproduce(row_named(row), options)))
+    sys.exit(exit_code(lambda: reproduced(row_named(row), row, options)))
 
 
 def options_parser(
@@ -108,18 +108,22 @@ def paired_settings(options: argparse.Namespace) -> Settings:
     return preset(options.preset, seed=options.seed, **chosen)
 
 
-def _reproduce(row: Row, options: argparse.Namespace) -> None:
-    overrides = {"architecture": row.architecture, "backbone": row.backbone, "seed": options.seed}
-    settings = preset(options.preset, **overrides, **(QUICK if options.quick else {}))
+def reproduced(row: Row, name: str, options: argparse.Namespace, *, average_flips: bool = False, **changes) -> None:
+    """Train `row` at the preset with `changes` of its settings, score its test part once, write `<name>.json` and maps.
+
+    With `average_flips` the probabilities of an image and its mirror images are averaged in that score.
+    """
+    chosen = {"architecture": row.architecture, "backbone": row.backbone, "seed": options.seed, **changes}
+    settings = preset(options.preset, **{**chosen, **(QUICK if options.quick else {})})
     split = load_split(options.data, options.split, seed=options.seed, negatives=True)
     split = few(split) if options.quick else split
     tested = dataclasses.replace(split, subsets={"test": split.subset("test")})
     completed = labelled(tested, "completed")
     trained(settings, split, Path(options.out))
-    maps = map_folder(options.results, row.name, options.seed)
-    content = result(Path(options.out), tested, completed, maps=maps)
+    maps = map_folder(options.results, name, options.seed)
+    content = result(Path(options.out), tested, completed, maps=maps, average_flips=average_flips)
     print("\n".join(report_lines(content, row)))
-    write_result(options, row.name, content)
+    write_result(options, name, content)
 
 
 def write_result(options: argparse.Namespace, name: str, content: dict) -> None:
@@ -159,7 +163,12 @@ def trained(settings: Settings, split: Split, run_folder: Path | str, *, overwri
 
 
 def result(
-    run_folder: Path, split: Split, *other_labels: Split, maps: Path | None = None, weights_file: Path | None = None
+    run_folder: Path,
+    split: Split,
+    *other_labels: Split,
+    maps: Path | None = None,
+    weights_file: Path | None = None,
+    average_flips: bool = False,
 ) -> dict:
     """What `results/<row>.json` holds: the test scores and all that is needed to judge and repeat them.
 
@@ -167,7 +176,7 @@ def result(
     under the name of their labels; what is marked in the split's negatives, if it has any, under `negatives`; all of
     it with the threshold of the weights, where they have one, under `at_threshold`. Every image is predicted once.
     `maps` is the folder for the probability maps of all of these images; one that is there is replaced. What is scored
-    are the run's best weights, or those made of them in `weights_file`.
+    are the run's best weights, or those made of them in `weights_file`, with `average_flips` in mirror images, too.
     """
     load_tensorflow()
     from ..models.loading import rebuilt
@@ -176,7 +185,7 @@ def result(
 
     weights = read_weights(weights_file or run_folder / "best.weights.h5")
     settings, start = weights.description.settings, weights.description.start
-    predictor = Predictor.of(rebuilt(weights))
+    predictor = Predictor.of(rebuilt(weights), average_flips=average_flips)
     validation = read_json(run_folder / "scores.json")
     with folder_written_beside(maps, replace=True) if maps else contextlib.nullcontext() as beside:
         faithful, *with_threshold = _decisions(predictor, (split, *other_labels), beside and _written_to(beside))
@@ -191,6 +200,16 @@ def result(
         **came_about(run_folder, read_history(run_folder)),
         "validation": {key: validation[key] for key in VALIDATION if key in validation},
     }
+
+
+def scored(weights: Path, split: Split, subset: str, *, average_flips: bool) -> dict:
+    """A part of `split` scored with these weights by the most probable class, as `evaluate --json` writes it."""
+    load_tensorflow()
+    from ..models import load_model
+
+    predictor = Predictor.of(load_model(weights), average_flips=average_flips, threshold=MOST_PROBABLE)
+    track = bar("scoring mirror images" if average_flips else "scoring")
+    return evaluate(predictor, split.subset(subset), split=split.title, subset=subset, track=track).to_json()
 
 
 def came_about(run_folder: Path, history: list[dict]) -> dict:

@@ -190,5 +190,5 @@ def _row_and_seed(path: Path) -> tuple[str, int]:
 def _damaged(path: Path, row: str, why: str) -> LandslideError:
     return LandslideError(
         f"{path}: is damaged or of an earlier version ({why}); write it anew from the finished run: "
-        f"python experiments/table5_{row}.py"
+        f"python experiments/{f'table5_{row}' if row in ROWS else row}.py"
     )

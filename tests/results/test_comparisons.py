@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from keras_landslide.files.images import write_image
-from keras_landslide.results.comparisons import EXPERIMENTS, causes, tries
+from keras_landslide.results.comparisons import EXPERIMENTS, best, causes, tries
 from keras_landslide.results.paired import Pair
 from keras_landslide.results.result import firsts, read_results, write_probability
 from keras_landslide.scores import landslide_iou
-from tests.results.test_experiments import ROOT
+from tests.results.test_experiments import ROOT, loaded
 
 ROW = "pspnet_mobilenet_v2"
 WITHOUT = {"a": [[5, 1], [1, 2]]}  # IoU 2 / 4
@@ -90,3 +90,34 @@ def test_every_try_has_its_line(tmp_path):
     assert tries(tmp_path).lines == ()
     (tmp_path / "tries.json").write_text(json.dumps(content))
     assert cells(tries(tmp_path)) == {"native 1.5": ["2", "62 min", "50.00", "75.00", "+25.00 (+25.0 to +25.0)"]}
+
+
+def test_best_stands_beside_the_row_that_it_was_made_of(stored):
+    settings = {"image_size": 96, "architecture": "pspnet", "backbone": "mobilenet_v2"}
+    folder = stored("best", WITH, GROUPS, settings=settings, validation={"miou": 0.8})
+    stored("unet_vgg16", WITH, GROUPS)
+    assert list(cells(best(folder, firsts(read_results(folder))))) == ["best"]  # its row was not run
+    stored(ROW, WITHOUT, GROUPS)
+    found = cells(best(folder, firsts(read_results(folder))))
+    # mIoU: of the background 5 / 7 and 6 / 7
+    assert found == {
+        "PSPNet (MobileNet)": ["64 px, 3 epochs", "70.00", "60.71 (60.7–60.7)", "50.00 (50.0–50.0)", "", ""],
+        "best": ["96 px, 3 epochs", "80.00", "80.36 (80.4–80.4)", "75.00 (75.0–75.0)", "", "+25.00 (+25.0 to +25.0)"],
+    }
+    (folder / "best.json").unlink()
+    assert best(folder, firsts(read_results(folder))).lines == ()
+
+
+def test_best_is_what_validation_says():
+    """The row with the highest mIoU there, and the tries that raised the landslide IoU with both seeds."""
+    script, rows = loaded("best"), firsts(read_results(ROOT / "results"))
+    assert max(rows, key=lambda name: rows[name].validation["miou"]) == script.ROW
+    tried = json.loads((ROOT / "results" / "tries.json").read_text())["compared"]
+    gains: dict[str, list[float]] = {}
+    for line, compared in tried.items():
+        gains.setdefault(line.partition(", ")[0], []).append(compared["difference"])
+    helped = {name for name, values in gains.items() if len(values) > 1 and min(values) > 0}
+    changes = {}
+    for name in helped - {"flips"}:
+        changes |= loaded("tries").TRIES[name]
+    assert {**changes, **({"average_flips": True} if "flips" in helped else {})} == script.CHANGES

@@ -10,12 +10,15 @@ import keras
 import numpy as np
 import pytest
 
-from keras_landslide.files.atomic import write_json
+from keras_landslide.files.atomic import read_json, write_json
+from keras_landslide.files.images import read_image
+from keras_landslide.models import load_model
 from keras_landslide.prediction.predictor import Predictor
 from keras_landslide.results import reproduce
 from keras_landslide.results.result import read_result
 from keras_landslide.training import circumstances, plan
 from tests.conftest import ROOT
+from tests.results.test_experiments import loaded
 from tests.small import small_network
 
 
@@ -145,3 +148,38 @@ def test_a_further_seed_has_a_run_folder_of_its_own():
     assert reproduce.parsed(parser, ["--seed", "2"]).out == "runs/row_seed2"
     assert reproduce.parsed(parser, []).out == "runs/row"
     assert Path(reproduce.parsed(parser, ["--seed", "2", "--out", "mine"]).out) == Path("mine")
+
+
+def test_best_is_its_row_with_what_is_changed_of_it(scenes, tmp_path, monkeypatch):
+    """A `changes` of its own, so that the test does not depend on what was found to help."""
+    best = loaded("best")
+    monkeypatch.setattr(best, "CHANGES", {"average_flips": True, "weight_averaging": 0.9})
+    monkeypatch.setattr(plan, "initialise_backbone", lambda network, name, weights: [])
+    given = [
+        "--quick",
+        "--data",
+        scenes,
+        "--split",
+        "auto",
+        "--out",
+        tmp_path / "run",
+        "--results",
+        tmp_path / "results",
+    ]
+    with small_network(), pytest.raises(SystemExit) as stop:
+        best.main([str(argument) for argument in given])
+    assert stop.value.code == 0
+    (path,) = (tmp_path / "results").glob("*.json")
+    content = read_json(path)
+    settings = content["settings"]
+    assert path.name == "best.json" and f"{settings['architecture']}_{settings['backbone']}" == best.ROW
+    assert settings["weight_averaging"] == 0.9 and content["average_flips"] is True
+    with small_network():
+        model = load_model(tmp_path / "run" / "best.weights.h5")
+        predictor = Predictor(model.predict_on_batch, 64)
+    for name in content["per_image"]:
+        image = read_image(scenes / "landslide" / "image" / f"{name}.png")
+        views = [predictor(image), predictor(image[:, ::-1])[:, ::-1]]
+        views += [predictor(image[::-1])[::-1], predictor(image[::-1, ::-1])[::-1, ::-1]]
+        stored = cv2.imread(str(read_result(path).maps / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_allclose(stored, 255 * np.mean(views, axis=0)[..., 1], atol=0.6)

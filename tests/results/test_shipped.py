@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from keras_landslide.cli import main
 from keras_landslide.data.dataset import load_split
 from keras_landslide.data.layouts import find_samples
 from keras_landslide.models.loading import load_model
@@ -19,7 +20,7 @@ from keras_landslide.results.card import LICENCE
 from keras_landslide.scores import landslide_iou
 from keras_landslide.settings import SCENE_WEIGHTS
 from tests.results.test_experiments import ROOT, loaded, same_numbers
-from tests.small import small_model
+from tests.small import small_model, small_network
 
 SCRIPT = "shipped_pspnet_mobilenet_v2"
 
@@ -61,15 +62,37 @@ def test_tries_are_added_one_by_one_and_compared_with_the_preset(quickly, tmp_pa
     assert set(content["tries"]) == {"preset", "averaged"} and list(content["compared"]) == ["averaged, seed 0"]
     first = content["tries"]["preset"]["0"]
     assert content["tries"]["averaged"]["0"]["settings"]["weight_averaging"] == 0.995
-    code, content, said = quickly("tries", "--try", "shorter")
+    code, content, said = quickly("tries", "--try", "shorter", "flips")
     assert code == 0 and content["tries"]["preset"]["0"] == first  # not trained again
-    assert list(content["compared"]) == ["averaged, seed 0", "shorter, seed 0"]
+    assert list(content["compared"]) == ["averaged, seed 0", "flips, seed 0", "shorter, seed 0"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["averaged_0", "preset_0", "shorter_0"]
+    assert content["tries"]["flips"]["0"]["history"] == first["history"]  # the preset's own run, scored otherwise
+    assert content["tries"]["flips"]["0"]["per_image"] != first["per_image"]
     line = content["compared"]["averaged, seed 0"]
     one, other = (
         landslide_iou(np.sum(list(content["tries"][name]["0"]["per_image"].values()), axis=0))
         for name in ("preset", "averaged")
     )
     assert line["difference"] == pytest.approx(other - one)
+
+
+@pytest.mark.slow
+def test_mirror_images_are_scored_as_evaluate_scores_them(quickly, bijie, tmp_path):
+    quickly("tries", "--try", "flips")
+    code, content, said = quickly("flips", "--run", tmp_path / "run" / "preset_0")
+    assert code == 0, said
+    counts = {name: content[name]["per_image"] for name in ("alone", "averaged")}
+    assert counts["alone"] != counts["averaged"]
+    alone, averaged = (landslide_iou(np.sum(list(found.values()), axis=0)) for found in counts.values())
+    assert content["compared"]["test images"]["difference"] == pytest.approx(averaged - alone)
+    run = str(tmp_path / "run" / "preset_0" / "best.weights.h5")
+    for flags, name in (([], "alone"), (["--average-flips"], "averaged")):
+        out = tmp_path / f"{name}.json"
+        told = ["--data", str(bijie), "--split", "paper510", "--threshold", "0.5", "--json", str(out)]
+        with small_network():
+            assert main(["evaluate", "--weights", run, *told, *flags]) == 0
+        known = json.loads(out.read_text())["per_image"]
+        assert counts[name] == {image: known[image] for image in counts[name]}
 
 
 @pytest.mark.parametrize(
