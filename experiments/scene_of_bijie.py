@@ -2,8 +2,8 @@
 
 The images of the test part of `bijie770` and the test images without landslide are laid side by side on a georeferenced
 sheet of 4,600 × 4,600 pixels of 0.8 m; what is left over has no data. `map` and the prediction of each image alone use
-the same weights, scale and threshold. With a gap between the images a window shows one of them and nothing else, as in
-training; without one it shows several, as no real scene does. Writes results/scene_of_bijie.json, with a gap
+the same weights, scale and threshold. With a gap between the images a window shows one of them and no data around
+it; without one it shows several, as no real scene does. Writes results/scene_of_bijie.json, with a gap
 results/scene_of_bijie_gapN.json (cost and scores stand there), and the scene with its map to runs/scene_of_bijie/.
 
     python experiments/scene_of_bijie.py --data ../shared/bijie

@@ -1,10 +1,10 @@
 """The weights that travel with the package: PSPNet (MobileNetV2) with images without landslide, strongly augmented.
 
 Writes weights/<name>.weights.h5 and its card, results/shipped/<name>.json with its probability maps, and runs/shipped/.
-The test part of `bijie770` is scored once, with the file that ships. Cost and score stand in the card.
+A run scores the test part of `bijie770` once, with the file that ships. Cost and score stand in the card.
 
     python experiments/shipped_pspnet_mobilenet_v2.py --data ../shared/bijie
-    python experiments/shipped_pspnet_mobilenet_v2.py --sampling native --zoom 1.5 --name pspnet_mobilenet_v2_scenes
+    python experiments/shipped_pspnet_mobilenet_v2.py --sampling native --zoom 1 --name pspnet_mobilenet_v2_scenes
     python experiments/shipped_pspnet_mobilenet_v2.py --quick --out runs/quick --results runs/quick --weights runs/quick
 """
 

@@ -1,5 +1,6 @@
 """Counts of pixels → scores (equations 1 to 3), how sure they are, and differences between two; NumPy only."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -55,6 +56,7 @@ def mean_scores(confusion: np.ndarray) -> dict[str, float]:
 
 
 RESAMPLES = 2000
+NORMAL_95 = 1.959964  # standard deviations on either side of the mean that hold 95 % of a normal distribution
 
 
 def landslide_iou(confusion: np.ndarray) -> float:
@@ -108,6 +110,22 @@ def paired_difference(
 
     whole = difference(np.sum(list(pairs.values()), axis=0))
     return whole, _middle([difference(drawn) for drawn in _resampled(pairs, groups, seed)])
+
+
+def share_interval(count: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of a share that was found `count` times in `total` cases which do not depend on each other.
+
+    Wilson 1927 (https://doi.org/10.2307/2276774): it has a width where nothing was found, too, as drawing the same
+    cases again has not.
+
+    >>> print("{:.3f} {:.3f}".format(*share_interval(0, 70)))
+    0.000 0.052
+    """
+    spread = NORMAL_95**2 / total
+    share = count / total
+    middle = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _resampled(per_image: Mapping[str, np.ndarray], groups: Mapping[str, str], seed: int) -> np.ndarray:

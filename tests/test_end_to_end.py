@@ -182,7 +182,7 @@ def test_negatives_are_reported_apart_and_as_the_masks_have_them(best, scenes, t
         "false_alarms": np.mean([mask.mean() > 0.01 for mask in masks]),
         "marked_area": sum(mask.sum() for mask in masks) / sum(mask.size for mask in masks),
     }
-    assert f"{100 * block['false_alarms']:.1f} % of them" in printed
+    assert f"({100 * block['false_alarms']:.1f} %, 95 % interval " in printed
 
 
 def test_evaluated_twice_and_through_predicted_masks_the_counts_are_the_same(best, scenes, tmp_path):

@@ -64,7 +64,7 @@ def test_the_marked_area_is_of_all_pixels_not_a_mean_of_images():
     block = FalseAlarms({"small": (10, 100), "large": (0, 900)}, {"small": "a", "large": "b"}).to_json()
     assert block == {"images": 2, "false_alarms": 0.5, "marked_area": 0.01}
     line = negatives_line(block)
-    assert "2 images" in line and "50.0 % of them" in line and "1.00 % of their area" in line
+    assert "2 images" in line and "1 (50.0 %, 95 % interval 9.5 to 90.5)" in line and "1.00 % of their area" in line
 
 
 def constant_model(classes: int, answer: int) -> keras.Model:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_landslide.paper import TABLE_6
-from keras_landslide.scores import class_scores, confusion_matrix, mean_scores
+from keras_landslide.scores import class_scores, confusion_matrix, mean_scores, share_interval
 
 
 def test_confusion_matrix_counts_every_pixel_once():
@@ -25,6 +25,16 @@ def test_scores_of_a_hand_made_matrix():
     assert scores["iou"] == pytest.approx([50 / 65, 35 / 50])
     assert scores["f1"] == pytest.approx([100 / 115, 70 / 85])
     assert mean_scores([[50, 10], [5, 35]])["miou"] == pytest.approx((50 / 65 + 35 / 50) / 2)
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_the_interval_of_a_share_is_the_published_one(count, total, low, high):
+    """Newcombe 1998, Statistics in Medicine 17, table I, method 3 (Wilson)."""
+    assert share_interval(count, total) == pytest.approx((low, high), abs=5e-5)
+    assert share_interval(total - count, total) == pytest.approx((1 - high, 1 - low), abs=5e-5)
 
 
 def test_a_class_that_is_nowhere_has_no_score():

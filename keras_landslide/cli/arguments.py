@@ -94,7 +94,7 @@ def add_weights(parser, default: str | None = None) -> None:
 
 def add_decision(parser) -> None:
     parser.add_argument(
-        "--average-flips", action="store_true", help="average over mirror images: better, four times slower"
+        "--average-flips", action="store_true", help="average over mirror images; takes four times as long"
     )
     parser.add_argument(
         "--threshold",

@@ -6,6 +6,7 @@ from string import Template
 
 from ..paper import METRES_A_PIXEL
 from ..scores import FALSE_ALARM, interval, landslide_iou
+from .report import false_alarms_text
 
 LICENCE = (
     "These weights are for research use only, on the terms of the Bijie landslide data set that they were trained on; "
@@ -40,7 +41,7 @@ def card(content: dict, weights: Path, **told) -> str:
         **{name: content[name] for name in ("images", "split", "seed", "date")},
         negatives=decided["negatives"]["images"],
         scores="\n".join(map(_scores_line, labellings)),
-        false_alarms=f"{100 * decided['negatives']['false_alarms']:.0f}",
+        false_alarms=false_alarms_text(decided["negatives"]),
         limit=f"{100 * FALSE_ALARM:g}",
         metres=f"{METRES_A_PIXEL:g}",
         marked_area=f"{100 * decided['negatives']['marked_area']:.2f}",
@@ -65,7 +66,7 @@ def summary(content: dict) -> str:
     return (
         f"On {content['images']} Bijie images that they were not trained on, their landslide IoU is "
         f"{100 * decided['landslide']['iou']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f}); of "
-        f"{negatives['images']} images without landslide {100 * negatives['false_alarms']:.0f} % have more than "
+        f"{negatives['images']} images without landslide {false_alarms_text(negatives)} have more than "
         f"{100 * FALSE_ALARM:g} % of their area marked."
     )
 

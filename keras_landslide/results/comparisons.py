@@ -8,7 +8,7 @@ import numpy as np
 from ..files.atomic import read_json
 from ..paper import ROWS, TABLE_5
 from ..scores import confusion_matrix, landslide_iou, mean_iou
-from .estimates import Estimate, difference, estimate
+from .estimates import Estimate, difference, estimate, false_alarms
 from .formats import Cell, Table
 from .maps import map_and_mask, named_samples
 from .result import Result, Scored, read_result
@@ -78,8 +78,7 @@ def causes(folder: Path | str, rows: Mapping[str, Result], data: Path | str | No
         lines.append((f"probabilities of {len(together)} rows averaged", *_of_row(row, ensemble(row, together, data))))
     notes = (
         f"Per cent, {ROWS[ROW].title} and what is changed of it, one seed: what is no larger than the difference "
-        "between seeds says nothing. Which causes are measured was settled before any was; no setting follows from "
-        "them.",
+        "between seeds says nothing. No setting follows from them.",
     )
     return Table("causes", "What each cause is worth", HEAD, tuple(lines), notes)
 
@@ -139,7 +138,7 @@ def _scores(result: Result) -> tuple[Cell, ...]:
         float(result.validation["miou"]),
         estimate(result, mean_iou),
         estimate(result, landslide_iou),
-        result.negatives.false_alarms if result.negatives else None,
+        false_alarms(result.negatives),
     )
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..scores import interval, landslide_iou, paired_difference
-from .result import Scored
+from ..scores import interval, landslide_iou, paired_difference, share_interval
+from .result import Negatives, Scored
 
 Score = Callable[[np.ndarray], float]
 
@@ -23,6 +23,14 @@ class Estimate:
 def estimate(scored: Scored, score: Score) -> Estimate:
     """A score of all pixels together, its interval over groups of images that share ground."""
     return Estimate(score(scored.confusion), interval(scored.counts, scored.groups, score))
+
+
+def false_alarms(negatives: Negatives | None) -> Estimate | None:
+    """The share of images without landslide in which too much is marked; `None` where nobody counted."""
+    if negatives is None:
+        return None
+    count = round(negatives.false_alarms * negatives.images)
+    return Estimate(negatives.false_alarms, share_interval(count, negatives.images))
 
 
 def image_ious(scored: Scored) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from ..data.classes import MOST_PROBABLE, class_names
 from ..paper import CITATION, TEST_IMAGES, Row
-from ..scores import FALSE_ALARM, interval, landslide_iou, mean_iou
+from ..scores import FALSE_ALARM, interval, landslide_iou, mean_iou, share_interval
 
 
 def report_lines(content: dict, row: Row | None = None) -> list[str]:
@@ -49,10 +49,20 @@ def _decision(content: dict) -> str:
 def negatives_line(block: dict) -> str:
     """The block `negatives` of `evaluate --json` as a sentence."""
     return (
-        f"{block['images']} images without landslide, counted apart: {100 * block['false_alarms']:.1f} % of them with "
-        f"more than {100 * FALSE_ALARM:g} % of the image marked, {100 * block['marked_area']:.2f} % of their area "
-        "marked."
+        f"{block['images']} images without landslide, counted apart: {false_alarms_text(block)} have more than "
+        f"{100 * FALSE_ALARM:g} % of the image marked; {100 * block['marked_area']:.2f} % of their area is marked."
     )
+
+
+def false_alarms_text(block: dict) -> str:
+    """How many images of the block `negatives` of `evaluate --json` raise a false alarm, and how sure that is.
+
+    >>> false_alarms_text({"images": 70, "false_alarms": 3 / 70})
+    '3 (4.3 %, 95 % interval 1.5 to 11.9)'
+    """
+    count = round(block["false_alarms"] * block["images"])
+    low, high = share_interval(count, block["images"])
+    return f"{count} ({100 * block['false_alarms']:.1f} %, 95 % interval {100 * low:.1f} to {100 * high:.1f})"
 
 
 def _percent(fraction: float | None, width: int) -> str:

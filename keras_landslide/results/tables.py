@@ -13,7 +13,16 @@ from ..files.atomic import write_text
 from ..paper import ROWS, TABLE_5, TABLE_5_SLIP, TABLE_6, TABLE_6_SLIP, TEST_IMAGES
 from ..scores import FALSE_ALARM, class_scores, landslide_iou, mean_iou, mean_scores
 from . import comparisons, error_analysis
-from .estimates import Estimate, Score, difference, estimate, image_ious, mean_difference, mean_over_images
+from .estimates import (
+    Estimate,
+    Score,
+    difference,
+    estimate,
+    false_alarms,
+    image_ious,
+    mean_difference,
+    mean_over_images,
+)
 from .formats import Cell, Table
 from .maps import BOUNDARY_TOLERANCE, Fit, fits, named_samples
 from .result import Decision, Result, firsts
@@ -161,7 +170,7 @@ def beyond(rows: Mapping[str, Result], measured: Mapping[str, list[dict[str, Fit
                     mean_over_images(image_ious(decision), decision.groups),
                     estimate(decision.completed, landslide_iou) if decision.completed else None,
                     *_found(decision, of_images),
-                    alarms.false_alarms if alarms else None,
+                    false_alarms(alarms),
                     alarms.marked_area if alarms else None,
                 )
             )
@@ -214,7 +223,9 @@ def differences(rows: Mapping[str, Result]) -> Table:
     head = ("rows", "landslide IoU", "mIoU", "landslide IoU, mean over images")
     notes = (
         "The first less the second, most probable class, points. One row beats another where the interval of the "
-        "landslide IoU, pooled over all pixels, is above zero.",
+        "landslide IoU, pooled over all pixels, is above zero: these two trained networks would differ on other "
+        "ground, too. No seed is in it: where two trainings of one network differ by as much, it does not show that "
+        "one kind of network is better.",
     )
     return Table("differences", "Differences between rows on the same images", head, tuple(lines), notes)
 
