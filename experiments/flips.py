@@ -14,14 +14,16 @@ from keras_landslide.errors import exit_code
 from keras_landslide.files.atomic import read_json
 from keras_landslide.results.paired import Pair
 from keras_landslide.results.reproduce import few, options_parser, parsed, scored, write_result
+from keras_landslide.results.result import result_name
 from keras_landslide.scores import landslide_iou
 
+RUN = "runs/pspnet_mobilenet_v2"
 PAIR = Pair(("alone", "averaged"), ("alone", "averaged"))
 
 
 def main(arguments=None) -> None:
     parser = options_parser("flips", __doc__, preset_name="table")
-    parser.add_argument("--run", default="runs/pspnet_mobilenet_v2", help="the finished run; default: %(default)s")
+    parser.add_argument("--run", help=f"the finished run; default: {RUN}, and {RUN}_seedK for a seed other than 0")
     options = parsed(parser, arguments)
     sys.exit(exit_code(lambda: run(options)))
 
@@ -30,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
     """Score the run's best weights both ways by the more probable class, compare, write and print."""
     split = load_split(options.data, options.split, seed=options.seed)
     split = few(split) if options.quick else split
-    folder = Path(options.run)
+    folder = Path(options.run or result_name(RUN, options.seed))
     weights = folder / "best.weights.h5"
     scores = {name: scored(weights, split, "test", average_flips=name == "averaged") for name in PAIR.names}
     from keras_landslide.training.runs import read_history  # after TensorFlow, which `scored` loads

@@ -12,6 +12,7 @@ again, so that tries are added one by one.
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 from keras_landslide.console import bar
@@ -38,6 +39,7 @@ REFERENCE = "preset"
 DOUBTFUL = "doubtful_ignored"  # what only a neighbour's mask marks is neither landslide nor background
 FLIPS = "flips"  # every image is scored in four mirror images, averaged
 KEPT = ("images", "miou", "landslide", "groups", "per_image", "decision_threshold")  # mirror images choose no threshold
+ALONE = "alone"  # the counts of the same run without mirror images
 PAIR = Pair((REFERENCE, "try"), (REFERENCE, "try"))
 TRIES: dict[str, dict] = {
     REFERENCE: {},
@@ -106,12 +108,17 @@ def validated(name: str, seed: int, split: Split, options: argparse.Namespace) -
     settings = settings_of(name, seed, options)
     shown = without_doubtful(split, bar("finding overlaps")) if name == DOUBTFUL else split
     run = trained(settings, shown, Path(options.out) / f"{REFERENCE if name == FLIPS else name}_{seed}")
-    in_mirrors = name == FLIPS
-    scores = scored(run.best_weights, split, "val", average_flips=True) if in_mirrors else read_json(run.scores)
+    scores, more = read_json(run.scores), {}
+    if name == FLIPS:
+        # compared with this very run, which need not be the one that stands there as the preset's
+        started, more = time.monotonic(), {ALONE: scores["per_image"]}
+        scores = scored(run.best_weights, split, "val", average_flips=True)
+        more["minutes"] = round((time.monotonic() - started) / 60, 1)
     return {
         **{key: scores[key] for key in KEPT if key in scores},
         **came_about(run.folder, run.history),
         "settings": run.description.settings,
+        **more,
     }
 
 
@@ -121,7 +128,8 @@ def compared(found: dict[str, dict]) -> dict[str, dict]:
     for name, seeds in found.items():
         for seed in seeds.keys() & found[REFERENCE].keys() if name != REFERENCE else ():
             one, other = found[REFERENCE][seed], seeds[seed]
-            line = PAIR.line(one["per_image"], other["per_image"], one["groups"], landslide_iou)
+            counts = other.get(ALONE, one["per_image"])
+            line = PAIR.line(counts, other["per_image"], one["groups"], landslide_iou)
             lines[f"{name}, seed {seed}"] = line
     return dict(sorted(lines.items()))
 

@@ -137,10 +137,10 @@ def demo_scene(
 def _free_demo_folder(out: Path, overwrite: bool) -> Path:
     """An unfinished demo may be run again, a finished one with `overwrite`; of other folders nothing is touched."""
     ours = (out / MADE_OF).is_file()
-    if (out / "scores.json").exists() and not overwrite:
-        raise LandslideError(f"{out}: holds a finished demo; add --overwrite or choose another --out.")
     if out.is_dir() and any(out.iterdir()) and not ours:
         raise LandslideError(f"{out}: holds something else than a demo; choose another --out.")
+    if (out / "scores.json").exists() and not overwrite:
+        raise LandslideError(f"{out}: holds a finished demo; add --overwrite or choose another --out.")
     check_writable(out)
     if ours:
         for part in ("data", "run"):

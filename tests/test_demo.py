@@ -32,7 +32,7 @@ def test_a_small_demo_leaves_everything_it_names(tmp_path, fails):
     assert (out / "scores.json").exists()
 
 
-@pytest.mark.parametrize("name", ["thesis.txt", "data/mine.txt", "run/best.weights.h5"])
+@pytest.mark.parametrize("name", ["thesis.txt", "data/mine.txt", "run/best.weights.h5", "scores.json"])
 def test_a_folder_of_something_else_is_left_alone(tmp_path, fails, name):
     """Folders called `data` and `run` are everywhere."""
     (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -130,7 +130,7 @@ def _add_train(parsers) -> None:
     parser = _add(parsers, "train", "train a model in two phases and write a run folder")
     run = parser.add_argument_group("run", "where it goes, and how it goes on")
     run.add_argument("--out", metavar="FOLDER", help="the run folder")
-    run.add_argument("--overwrite", action="store_true", help="replace an earlier run there")
+    run.add_argument("--overwrite", action="store_true", help="replace an earlier run there, of all its seeds")
     run.add_argument(
         "--resume",
         metavar="FOLDER",

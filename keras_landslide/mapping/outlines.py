@@ -16,7 +16,7 @@ from rasterio.windows import Window
 from .blocks import LEVELS, NODATA
 from .raster import opened
 from .rasters import CLASSES, PROBABILITY, Sheet
-from .vectors import LONGITUDE_LATITUDE, geodesic_area, made_valid, placed, reprojected
+from .vectors import geodesic_area, longitude_latitude, made_valid, placed
 
 SURELY = 0.5  # of an area that is measured in the middle of a scene: no pixel elsewhere is twice as large
 STRIP = 1024  # rows of a large landslide that are looked at together
@@ -103,8 +103,8 @@ def _areas(polygons: np.ndarray, sheet: Sheet) -> np.ndarray:
 def _centres(polygons: np.ndarray, sheet: Sheet) -> list[tuple[float | None, float | None]]:
     if sheet.scene.crs is None:
         return [(None, None)] * len(polygons)
-    points = reprojected(placed(shapely.centroid(polygons), sheet.transform), sheet.scene.crs, LONGITUDE_LATITUDE)
-    return [((float(point.x) + 180) % 360 - 180, float(point.y)) for point in points]
+    places = longitude_latitude(placed(shapely.centroid(polygons), sheet.transform), sheet.scene.crs)
+    return [(longitude, latitude) for longitude, latitude in places.tolist()]
 
 
 def _probabilities(dataset: rasterio.DatasetReader, polygon: shapely.Polygon) -> tuple[float, float]:

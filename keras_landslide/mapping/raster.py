@@ -257,12 +257,18 @@ def inside(area: Sequence, grid: Grid, rows: slice, columns: slice) -> np.ndarra
 
 
 def _valid(dataset: rasterio.DatasetReader, bands: Sequence[int], shape: tuple[int, int], **how) -> np.ndarray:
-    """Where at least one of `bands` has data, `(h, w)` bool; other bands, as of infrared, do not matter."""
+    """Where at least one of `bands` has data, `(h, w)` bool; other bands, as of infrared, do not matter, but alpha."""
     flags = [dataset.mask_flag_enums[band - 1] for band in bands]
+    asked = sorted(set(bands))
+    if all(MaskFlags.per_dataset in one for one in flags):  # one mask for all bands; alpha is one
+        return dataset.read_masks(asked[0], out_shape=shape, **how) > 0
     if any(MaskFlags.all_valid in one for one in flags):
-        return np.ones(shape, bool)
-    asked = sorted(set(bands))[: 1 if all(MaskFlags.per_dataset in one for one in flags) else None]
-    return (dataset.read_masks(asked, out_shape=(len(asked), *shape), **how) > 0).any(axis=0)
+        valid = np.ones(shape, bool)
+    else:
+        valid = (dataset.read_masks(asked, out_shape=(len(asked), *shape), **how) > 0).any(axis=0)
+    if ColorInterp.alpha in dataset.colorinterp:  # GDAL leaves it out beside a value for no data or more bands
+        valid &= dataset.read(dataset.colorinterp.index(ColorInterp.alpha) + 1, out_shape=shape, **how) > 0
+    return valid
 
 
 def _inside(part: slice, length: int) -> np.ndarray:

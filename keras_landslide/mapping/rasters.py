@@ -17,7 +17,7 @@ from rasterio.windows import Window
 
 from ..console import Track, untracked
 from .blocks import BLOCK, LEVELS, MOST, NODATA, read_blocks
-from .raster import Grid, Scene, gdal, opened, reason
+from .raster import Grid, Scene, gdal, reason
 
 TILE = 512
 PROBABILITY, SPREAD, CLASSES = "probability.tif", "uncertainty.tif", "landslides.tif"
@@ -85,33 +85,39 @@ def write_rasters(
     """
     names, counts = [PROBABILITY, SPREAD][:kinds], Counts()
     plain = {name: out / f".plain-{name}" for name in (*names, CLASSES)}
-    with gdal(), _written(sheet, plain, tags) as files:
-        for rows, strips in _strips(sheet, blocks, side, out, kinds, track):
-            window = Window(0, rows.start, sheet.shape[1], rows.stop - rows.start)
-            for name, strip in zip(names, strips, strict=True):
-                files[name].write(strip, 1, window=window)
-            classes = decided(strips[0], threshold)
-            files[CLASSES].write(classes, 1, window=window)
-            counts.valid += int((classes != NODATA).sum())
-            counts.landslide += int((classes == 1).sum())
-    for name, path in plain.items():
-        overviews = {"overview_resampling": "mode" if name == CLASSES else "average", "resampling": "nearest"}
-        how = {"driver": "COG", "compress": "DEFLATE", "blocksize": TILE, "bigtiff": "IF_SAFER"}
-        with gdal(GDAL_NUM_THREADS="ALL_CPUS"):
-            _copy(path, out / name, **how, **overviews)
-        path.unlink()
+    with gdal(), _full_disk_told(out):
+        with _written(sheet, plain, tags) as files:
+            for rows, strips in _strips(sheet, blocks, side, out, kinds, track):
+                window = Window(0, rows.start, sheet.shape[1], rows.stop - rows.start)
+                for name, strip in zip(names, strips, strict=True):
+                    files[name].write(strip, 1, window=window)
+                classes = decided(strips[0], threshold)
+                files[CLASSES].write(classes, 1, window=window)
+                counts.valid += int((classes != NODATA).sum())
+                counts.landslide += int((classes == 1).sum())
+        for name, path in plain.items():
+            _optimised(path, out / name, "mode" if name == CLASSES else "average")
     return counts
 
 
-def _copy(path: Path, to: Path, **how) -> None:
-    """`rasterio.shutil.copy`, all of it: GDAL may lose what a full disk does not take, and say nothing."""
+@contextmanager
+def _full_disk_told(out: Path) -> Iterator[None]:
+    """What GDAL raises while it writes as an `OSError`; of the scene `Scene.read` speaks."""
     try:
-        copy(path, to, **how)
-        with rasterio.open(to) as file:
-            file.checksum(1)  # reads every pixel
+        yield
     except (CPLE_BaseError, RasterioError) as error:
-        why = f"could not be written ({reason(error)}); is the disk full? Make room and go on with --resume."
-        raise OSError(f"{to}: {why}") from error
+        why = f"rasters could not be written ({reason(error)}); is the disk full? Make room and go on with --resume."
+        raise OSError(f"{out.parent}: {why}") from error
+
+
+def _optimised(path: Path, to: Path, overviews: str) -> None:
+    """A plain GeoTIFF as a Cloud-Optimised one in its place."""
+    how = {"driver": "COG", "compress": "DEFLATE", "blocksize": TILE, "bigtiff": "IF_SAFER"}
+    with gdal(GDAL_NUM_THREADS="ALL_CPUS"):
+        copy(path, to, **how, overview_resampling=overviews, resampling="nearest")
+    with rasterio.open(to) as file:
+        file.checksum(1)  # reads every pixel: GDAL may lose what a full disk does not take, and say nothing
+    path.unlink()
 
 
 def decided(levels: np.ndarray, threshold: float) -> np.ndarray:
@@ -186,7 +192,7 @@ def _write_grid(path: Path, grid: Grid, blocks: Path, side: int, kind: int) -> N
 def _resampled(path: Path, sheet: Sheet, dataset: rasterio.DatasetReader, rows: slice) -> np.ndarray:
     """Rows of the sheet from the network's grid, interpolated over valid pixels; no data where the scene has none."""
     columns = slice(0, sheet.shape[1])
-    with opened(path) as file:
+    with rasterio.open(path) as file:
         found = file.read(
             1,
             window=sheet.to_grid.window(rows, columns),

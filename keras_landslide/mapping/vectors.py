@@ -221,8 +221,17 @@ def points_inside(geometries: Sequence | np.ndarray, crs: str | None) -> np.ndar
     True
     """
     points = shapely.point_on_surface(_array(geometries))
-    points = points if crs is None else reprojected(points, crs, LONGITUDE_LATITUDE)
-    return np.column_stack([shapely.get_x(points), shapely.get_y(points)])
+    return shapely.get_coordinates(points) if crs is None else longitude_latitude(points, crs)
+
+
+def longitude_latitude(points: Sequence | np.ndarray, crs: str) -> np.ndarray:
+    """(N, 2) longitude, from −180 up to 180, and latitude in degrees of points.
+
+    >>> longitude_latitude([shapely.Point(180.25, 10)], "EPSG:4326").tolist()
+    [[-179.75, 10.0]]
+    """
+    places = shapely.get_coordinates(reprojected(points, crs, LONGITUDE_LATITUDE))
+    return np.column_stack([(places[:, 0] + 180) % 360 - 180, places[:, 1]])
 
 
 def _one_line(error: Exception) -> str:

@@ -86,7 +86,7 @@ def converted(
 
 
 def cache_folder() -> Path:
-    """Where converted files are kept: what the environment says, else `~/.cache` or, on Windows, `LOCALAPPDATA`."""
+    """Where converted files are kept: `CACHE`, else in `LOCALAPPDATA`, `XDG_CACHE_HOME` or `~/.cache`."""
     if CACHE in os.environ:
         return Path(os.environ[CACHE])
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME")

@@ -85,6 +85,8 @@ def do_job(
             _forget(job.out)
         begun = True
 
+    if overwrite:
+        _check_start(job)
     how = {"resume": resume, "finish": finish, "overwrite": overwrite, "tensorboard": tensorboard, "report": report}
     try:
         if not job.seeds:
@@ -98,12 +100,28 @@ def do_job(
 
 def _forget(out: Path) -> None:
     """Remove what an earlier job left in `out`: none of it may be taken for this one's."""
-    (out / SEEDS_FILE).unlink(missing_ok=True)
-    for folder in (out, *out.glob("seed_*")):
-        Run(folder).clear()
+    held = ()
+    with contextlib.suppress(LandslideError, AttributeError):  # there is none, or it is damaged
+        held = read_json(out / SEEDS_FILE).get("seeds", ())
+    for folder in (out, *(_folder(out, seed) for seed in held)):
+        run = Run(folder)
+        run.clear()
+        run.settings.unlink(missing_ok=True)
         if folder != out:
-            with contextlib.suppress(OSError):  # other files of its owner are in it
+            with contextlib.suppress(OSError):  # it was never begun, or other files of its owner are in it
                 folder.rmdir()
+    (out / SEEDS_FILE).unlink(missing_ok=True)
+
+
+def _folder(out: Path, seed: int) -> Path:
+    return out / f"seed_{seed}"
+
+
+def _check_start(job: Job) -> None:
+    """Refuse to train from weights that are removed before the training begins, or before that of another seed does."""
+    for path in (job.settings.init_weights, job.settings.backbone_weights):
+        if path and job.out.resolve() in Path(path).resolve().parents:
+            raise LandslideError(f"{path}: is of the run that --overwrite removes; choose another --out.")
 
 
 def _train_seeds(
@@ -122,7 +140,7 @@ def _train_seeds(
         settings = dataclasses.replace(job.settings, seed=seed)
         report(f"Seed {seed}:")
         how = {"resume": resume, "overwrite": overwrite, "report": report, "begin": begin_seed}
-        runs.append(_train(settings, job.source, job.out / f"seed_{seed}", resumed_at=job.out, **how, **options))
+        runs.append(_train(settings, job.source, _folder(job.out, seed), resumed_at=job.out, **how, **options))
     summary = summarised(job.seeds, [read_json(run.scores) for run in runs])
     write_json(job.out / SEEDS_FILE, {**content, **summary})
     for score, values in summary["scores"].items():

@@ -76,9 +76,8 @@ class Run:
         write_json(self.settings, content)
 
     def clear(self) -> None:
-        """Remove the files of a run, and nothing else that lies in the folder."""
+        """Remove the files of a run but for `settings.json`, and nothing else that lies in the folder."""
         for path in (
-            self.settings,
             self.best_weights,
             self.last_weights,
             self.checkpoint,

@@ -95,7 +95,9 @@ def test_a_part_that_lies_wholly_beyond_is_a_mirror_image(scene, pixels):
     assert not valid.any()
 
 
-@pytest.fixture(params=["nodata", "alpha", "mask", "NaN", "NaN as nodata", "black"])
+@pytest.fixture(
+    params=["nodata", "alpha", "alpha and nodata", "alpha of five", "mask", "NaN", "NaN as nodata", "black"]
+)
 def with_a_hole(request, tmp_path, pixels) -> tuple[str, Scene, np.ndarray]:
     """How a scene says that a part of it is no data, the scene, and where it has data."""
     there = np.ones((HEIGHT, WIDTH), bool)
@@ -103,9 +105,12 @@ def with_a_hole(request, tmp_path, pixels) -> tuple[str, Scene, np.ndarray]:
     black = np.where(there[..., None], pixels, 0).astype(np.uint8)
     holes = np.where(there[..., None], pixels, np.nan).astype(np.float32)
     with_alpha = np.dstack([pixels, np.where(there, 255, 0).astype(np.uint8)])
+    with_infrared = np.dstack([pixels, pixels[..., :1], with_alpha[..., 3:]])
     written = {
         "nodata": {"pixels": black, "nodata": 0},
         "alpha": {"pixels": with_alpha, "colours": (RED, GREEN, BLUE, ALPHA)},
+        "alpha and nodata": {"pixels": with_alpha, "colours": (RED, GREEN, BLUE, ALPHA), "nodata": 0},
+        "alpha of five": {"pixels": with_infrared, "colours": (RED, GREEN, BLUE, ColorInterp.undefined, ALPHA)},
         "mask": {"pixels": pixels, "mask": there},
         "NaN": {"pixels": holes},
         "NaN as nodata": {"pixels": holes, "nodata": np.nan},
@@ -135,8 +140,9 @@ def test_averages_leave_out_what_the_file_calls_no_data(with_a_hole, pixels, fac
     total = np.einsum("ay,yxc,bx->abc", down, pixels * there[..., None].astype(float), across)
     whole, some = share > 1 - 1e-9, share > 1e-9
     assert (some & ~whole).sum() > 10
-    # of what only its values tell, GDAL knows nothing: NaN spreads, and black darkens the pixels that share in it
-    exact = whole if said in ("NaN", "black") else some
+    # of what only its values tell, GDAL knows nothing: NaN spreads, and black darkens the pixels that share in it; nor
+    # of an alpha band beside something else
+    exact = whole if said in ("NaN", "black", "alpha and nodata", "alpha of five") else some
     np.testing.assert_allclose(image[exact], total[exact] / share[exact][:, None], atol=0.501)
     np.testing.assert_array_equal(valid, whole if said == "NaN" else some)
     assert (image[~valid] == GREY).all()

@@ -1,5 +1,7 @@
 """The rasters of a scene against NumPy, OpenCV, and a checker of cloud-optimised GeoTIFFs."""
 
+import resource
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,17 @@ pytestmark = pytest.mark.usefixtures("small_blocks")
 def small_tiles(monkeypatch):
     """So that small scenes have several strips, tiles and overviews."""
     monkeypatch.setattr(rasters, "TILE", 128)
+
+
+@contextmanager
+def no_file_beyond(size: int):
+    """As on a disk that is all but full, no file becomes larger than `size` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @dataclass
@@ -70,6 +83,17 @@ def smooth(height: int = HEIGHT, width: int = WIDTH, seed: int = 0) -> np.ndarra
     hills = cv2.GaussianBlur(noise(height, width, seed=seed).astype(np.float32), (0, 0), 9)
     low, high = hills.min(axis=(0, 1)), hills.max(axis=(0, 1))
     return (255 * (hills - low) / (high - low)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("factor", "most"), [(1, 40_000), (0.5, 8_000)])
+def test_a_disk_that_takes_no_more_is_told(made, tmp_path, factor, most):
+    """At the scene's size it fills with the plain rasters, at another one with what the network saw."""
+    done = made(noise(HEIGHT, WIDTH), factor)
+    out = tmp_path / "full"
+    out.mkdir()
+    sheet = Sheet(done.scene, done.grid, True)
+    with no_file_beyond(most), pytest.raises(OSError, match=r": rasters could not be written \(.*is the disk full"):
+        write_rasters(sheet, tmp_path / "blocks", out, kinds=1, threshold=0.6, tags=TAGS)
 
 
 def test_probabilities_and_classes_are_those_of_the_network(made):

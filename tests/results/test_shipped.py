@@ -76,6 +76,16 @@ def test_tries_are_added_one_by_one_and_compared_with_the_preset(quickly, tmp_pa
     assert line["difference"] == pytest.approx(other - one)
 
 
+def test_mirror_images_are_compared_with_the_same_run():
+    """Which need not be the one that stands there as the preset's. By hand: IoU 2 / 4 alone, 3 / 4 averaged."""
+    one, groups = {"a": [[6, 1], [1, 2]]}, {"a": "a"}
+    preset = {"per_image": {"a": [[9, 0], [0, 1]]}, "groups": groups}
+    flips = {"per_image": {"a": [[6, 0], [1, 3]]}, "alone": one, "groups": groups}
+    found = loaded("tries").compared({"preset": {"0": preset}, "flips": {"0": flips}, "slow": {"0": preset}})
+    assert (found["flips, seed 0"]["preset"], found["flips, seed 0"]["difference"]) == (0.5, 0.25)
+    assert found["slow, seed 0"]["difference"] == 0
+
+
 @pytest.mark.slow
 def test_mirror_images_are_scored_as_evaluate_scores_them(quickly, bijie, tmp_path):
     quickly("tries", "--try", "flips")

@@ -9,7 +9,7 @@ import pytest
 from keras_landslide.cli import main
 from keras_landslide.errors import LandslideError
 from keras_landslide.files.atomic import read_json, write_json
-from keras_landslide.training import compute, jobs
+from keras_landslide.training import compute, jobs, runs
 from keras_landslide.training.runs import read_history
 from tests.small import SETTINGS, assert_equal_weights, command, history, small_network, train
 
@@ -138,6 +138,33 @@ def test_a_run_in_the_place_of_seeds_leaves_none_of_them(scenes, tmp_path, playe
     assert jobs.read_job(out).seeds == ()
 
 
+def test_runs_that_no_job_of_several_seeds_made_stay(scenes, tmp_path, played):
+    """Neither a file that is only called so, nor what somebody trained one by one."""
+    out = tmp_path / "runs"
+    assert main(command(scenes, out / "seed_5", *SHORT)) == 0
+    (out / "seed_notes.txt").write_text("mine")
+    before = files(out)
+    assert main(command(scenes, out, *SHORT, "--overwrite")) == 0
+    after = files(out)
+    assert (out / "best.weights.h5").is_file() and before.items() <= after.items()
+    (out / "seeds.json").write_text("[damaged")
+    assert main(command(scenes, out, *SHORT, "--overwrite")) == 0
+    assert before.items() <= files(out).items() and not (out / "seeds.json").exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--seeds", "0", "1"]])
+@pytest.mark.parametrize("name", ["--init-weights", "--backbone-weights"])
+def test_weights_that_overwrite_removes_are_no_start(scenes, tmp_path, played, fails, more, name):
+    out = tmp_path / "run"
+    assert main(command(scenes, out, *SHORT)) == 0
+    before = files(out)
+    given = [argument for argument in command(scenes, out, *SHORT, *more) if argument != "none"]
+    given.remove("--backbone-weights")
+    error = fails(*given, name, out / "best.weights.h5", "--overwrite")
+    assert "best.weights.h5: is of the run that --overwrite removes; choose another --out." in error
+    assert files(out) == before
+
+
 @pytest.mark.parametrize("more", [[], ["--seeds", "0", "1"]])
 def test_what_is_stopped_before_it_begins_leaves_the_earlier_run(scenes, tmp_path, played, capsys, monkeypatch, more):
     out = tmp_path / "run"
@@ -188,6 +215,20 @@ def test_settings_that_are_damaged_or_of_another_version_are_said(fails, tmp_pat
     assert f"{tmp_path / 'settings.json'}: is damaged or of another version (" in error
     with pytest.raises(LandslideError):
         jobs.read_job(tmp_path)
+
+
+def test_settings_stay_where_new_ones_cannot_be_written(tmp_path, monkeypatch):
+    """On a disk that is still full: without them a run could no longer go on."""
+    run = runs.Run(tmp_path)
+    run.begin({"settings": 1})
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(runs, "write_json", full)
+    with pytest.raises(OSError):
+        run.begin({"settings": 2})
+    assert read_json(tmp_path / "settings.json") == {"settings": 1}
 
 
 def test_an_empty_checkpoint_is_damaged(scenes, tmp_path, played, fails):

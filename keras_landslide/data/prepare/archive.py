@@ -49,7 +49,8 @@ def unpack_images(archive: Path | str, target: Path | str) -> Path:
             for member in members:
                 file.extract(member, target)
     except OSError as error:
-        if error.errno not in (None, errno.EINVAL):  # of the disk; the unpacker's own are a place that cannot be
+        # the unpacker's own are a place in the archive that cannot be; the disk's have another number or name a file
+        if error.errno not in (None, errno.EINVAL) or error.filename is not None:
             raise
         raise LandslideError(f"{archive}: is damaged ({error}); fetch it again.") from error
     except DAMAGED as error:

@@ -1,5 +1,6 @@
 """A zip archive is unpacked into its folder or not at all."""
 
+import errno
 import stat
 import struct
 import zipfile
@@ -108,6 +109,15 @@ def test_a_name_in_another_encoding_and_a_list_at_another_place_are_damage(zippe
     path.write_bytes(packed)
     with pytest.raises(LandslideError, match=r"in\.zip: is damaged"):
         unpack_images(path, tmp_path / "target")
+
+
+def test_a_name_that_the_disk_refuses_is_no_damage(zipped, tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.EINVAL, "Invalid argument", "a:b.png")
+
+    monkeypatch.setattr(zipfile.ZipFile, "extract", refused)
+    with pytest.raises(OSError, match=r"Invalid argument: 'a:b\.png'"):
+        unpack_images(zipped(**{"image/a.png": "1"}), tmp_path / "target")
 
 
 def test_what_is_no_archive_or_has_no_images(zipped, tmp_path):

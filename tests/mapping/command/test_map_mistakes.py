@@ -140,7 +140,7 @@ def test_a_disk_that_fills_up_while_a_raster_is_written_is_told(
         patch.setattr(rasters, "copy", copy)
         assert main(command) == 1
     said = capsys.readouterr().err
-    assert "landslides.tif: could not be written (" in said and said.count("\n") == 1
+    assert "map: rasters could not be written (" in said and said.count("\n") == 1
     assert not (tmp_path / "map/scene").exists()
     calls, network.calls = network.calls, 0
     assert main([*command, "--resume"]) == 0 and network.calls == 0 < calls  # the blocks are there
