@@ -1,5 +1,7 @@
 """One scale for every image: sizes, places of squares, and what of the ground they show."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -172,3 +174,19 @@ def test_augmentation_varies_one_scale_by_a_quarter_at_most(tmp_path):
     np.testing.assert_allclose(scales("squeeze"), 0.7, atol=0.02)
     native = scales("native")
     assert native.min() > 0.78 and native.max() < 1.27 and np.ptp(native) > 0.2
+
+
+@pytest.mark.parametrize("name", ["paper", "default", "strong"])
+def test_augmentation_at_one_scale_opens_no_grey(scenes, name, monkeypatch):
+    """Grey that follows an image would say where it ends, and with that where its landslide is."""
+    monkeypatch.setattr(pipeline, "COLLARED", 0.0)
+
+    def ignored() -> int:
+        options = {"image_size": 64, "batch_size": 1, "augmentation": name, "seed": 0, "sampling": "native"}
+        stream = training_stream(find_samples(scenes)[:6], **options).take(12)
+        return sum(int((labels.numpy() == 255).sum()) for _, labels in stream)
+
+    assert ignored() == 0
+    usual = pipeline.at_one_scale
+    monkeypatch.setattr(pipeline, "at_one_scale", lambda recipe: dataclasses.replace(usual(recipe), mirrored=False))
+    assert ignored() > 500

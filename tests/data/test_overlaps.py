@@ -52,6 +52,12 @@ def test_a_narrower_strip_does_not_count_but_a_whole_tiny_image_does(terrain, fo
     assert found(a=terrain[:100, :100], b=terrain[31:40, 43:52]) == [Overlap("a", "b", 31, 43)]
 
 
+def test_of_several_offsets_that_fit_the_largest_overlap_counts(terrain, found):
+    twice, thrice = (np.tile(terrain[:60, :60], (1, count, 1)) for count in (2, 3))
+    assert found(a=twice, b=twice) == [Overlap("a", "b", 0, 0)]
+    assert found(c=thrice, d=thrice[:, 60:]) == [Overlap("c", "d", 0, 60)]
+
+
 def test_a_full_table_keeps_some_patches_of_every_image(terrain, found, tmp_path, monkeypatch):
     """Whatever the order: the last image's are thinned like the first one's."""
     parts = {"a": terrain[:150, :200], "b": terrain[40:200, 60:300], "c": terrain[100:, 150:]}

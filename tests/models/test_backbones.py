@@ -1,6 +1,6 @@
 """The backbones against `keras.applications`, and the dilated networks against the strided.
 
-Once on random weights calibrated on images, which every machine has, and once on those of ImageNet.
+The former once on random weights calibrated on images, which every machine has, and once on those of ImageNet.
 """
 
 import dataclasses
@@ -26,12 +26,12 @@ EXACT = 1e-5
 QUICK = [("mobilenet_v2", 32, "calibrated"), ("mobilenet_v2", 8, "calibrated")]
 
 
-def weighted(cases: list[tuple]) -> list:
-    """Each case (backbone, output stride) with both kinds of weights, and those slow that are not of `QUICK`."""
+def weighted(cases: list[tuple], kinds=("calibrated", "imagenet")) -> list:
+    """Each case (backbone, output stride) with each kind of weights, and those slow that are not of `QUICK`."""
     return [
         pytest.param(*case, kind, marks=[pytest.mark.slow] * ((*case, kind) not in QUICK))
         for case in cases
-        for kind in ("calibrated", "imagenet")
+        for kind in kinds
     ]
 
 
@@ -87,7 +87,7 @@ def test_undilated_backbone_equals_the_application_network(
 DILATED = [(name, stride) for name, backbone in BACKBONES.items() for stride in backbone.output_strides[:-1]]
 
 
-@pytest.mark.parametrize(("name", "output_stride", "trained"), weighted(DILATED), indirect=["trained"])
+@pytest.mark.parametrize(("name", "output_stride", "trained"), weighted(DILATED, ["calibrated"]), indirect=["trained"])
 def test_dilated_backbone_equals_the_strided_one_at_its_positions(name, output_stride, trained, images, difference):
     """At the borders too, so padding is kept; sizes are such that maps of odd and even sides become dilated."""
     strides = BACKBONES[name].taps
@@ -201,3 +201,13 @@ def test_wrong_names_and_strides_say_what_is_possible():
         build_backbone("resnet5")
     with pytest.raises(LandslideError, match=r"Output stride 32 is not possible for vgg16. Choose from: 8, 16."):
         build_backbone("vgg16", output_stride=32)
+
+
+def test_a_whole_file_comes_before_one_of_first_stages_and_names_are_not_confused(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_LANDSLIDE_BACKBONES", str(tmp_path))
+    for name in ("mobilenet_v2", "resnet50_to_conv4_block6_out"):
+        (tmp_path / f"{name}.weights.h5").touch()
+    assert local_backbone_file("mobilenet") is None
+    assert local_backbone_file("resnet50").name == "resnet50_to_conv4_block6_out.weights.h5"
+    (tmp_path / "resnet50.weights.h5").touch()
+    assert local_backbone_file("resnet50").name == "resnet50.weights.h5"

@@ -82,19 +82,31 @@ def test_probabilities_of_fixed_saved_and_dynamic_model(architecture, backbone, 
     assert dynamic(other).shape == (1, 81, 64, CLASSES)
 
 
-@pytest.mark.parametrize(("architecture", "backbone"), MARKED_PAIRS)
-def test_mixed_precision_gives_float32_probabilities(architecture, backbone, images):
+def likeness(one, other) -> float:
+    """The correlation of the probabilities of class 1."""
+    return np.corrcoef(np.asarray(one)[..., 1].ravel(), np.asarray(other)[..., 1].ravel())[0, 1]
+
+
+@pytest.mark.parametrize(("architecture", "backbone"), QUICK)
+def test_mixed_precision_computes_the_same_in_16_bits(architecture, backbone, images):
+    """Pixels, head, resizing and probabilities stay in 32 bits."""
+    model = build(architecture, backbone, images)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = build(architecture, backbone, images)
-        probabilities = model(images(*SIDES)).numpy()
+        half = build(architecture, backbone, images)
     finally:
         keras.config.set_dtype_policy(before)
-    assert model.get_layer("backbone").output["stride_16"].dtype == "bfloat16"
+    half.set_weights(model.get_weights())
+    assert half.get_layer("backbone").output["stride_16"].dtype == "bfloat16"
+    whole = {layer.name for layer in half.layers if layer.compute_dtype == "float32"}
+    assert whole >= {"normalise", "head", "to_input_size", "probabilities"}
+    image = images(*SIDES)
+    probabilities, wanted = half(image).numpy(), model(image)
     assert probabilities.dtype == "float32"
     np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
-    assert np.ptp(probabilities[..., 1]) > 0.1
+    assert likeness(probabilities, wanted) > 0.6  # after so many random layers, of numbers with 8 bits
+    assert likeness(half(np.roll(image, 9, axis=2)), wanted) < 0.2
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -142,17 +154,6 @@ def test_a_dynamic_model_predicts_at_any_size(architecture, images, difference, 
         assert difference(model.predict(image, verbose=0), model(image)) < EXACT
 
 
-@pytest.mark.slow  # compiling a training step
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_dynamic_model_fits_at_any_size(architecture, images):
-    model = build(architecture, LIGHT, images, sides=(None, None))
-    model.compile(keras.optimizers.Adam(1e-3), SegmentationLoss((1.0,) * CLASSES), jit_compile=False)
-    for sides in [(64, 64), (97, 66)]:
-        labels = np.random.default_rng(0).integers(0, CLASSES, (2, *sides))
-        history = model.fit(images(*sides, count=2), labels, verbose=0).history
-        assert np.isfinite(history["loss"]).all()
-
-
 @pytest.mark.parametrize(
     ("builder", "architecture"), [(UNet, "unet"), (DeepLabV3Plus, "deeplabv3plus"), (PSPNet, "pspnet")]
 )
@@ -163,7 +164,7 @@ def test_builders_by_name_take_the_options_of_build_model(builder, architecture)
 
 
 @pytest.mark.slow  # full networks at the paper's size
-@pytest.mark.parametrize("row", ["unet_resnet50", "deeplabv3plus_xception", "pspnet_mobilenet_v2"])
+@pytest.mark.parametrize("row", ["deeplabv3plus_xception", "pspnet_mobilenet_v2"])
 def test_fixed_and_dynamic_rows_agree_at_the_sizes_of_use(row, images, difference, imagenet, monkeypatch):
     """On ImageNet weights: fixed against dynamic step by step, and against `predict`, whose graph knows no size.
 
@@ -174,7 +175,7 @@ def test_fixed_and_dynamic_rows_agree_at_the_sizes_of_use(row, images, differenc
     architecture, backbone = row.split("_", 1)
     dynamic = build_model(architecture, backbone, input_shape=(None, None, 3))
     calibrate_batch_normalization(dynamic, [images(128, 128, count=2)])
-    for sides in [(473, 473), (500, 500), (321, 257)]:
+    for sides in [(473, 473), (321, 257)]:
         rearranged = build_model(architecture, backbone, input_shape=(*sides, 3), backbone_weights=None)
         with monkeypatch.context() as patch:
             patch.setattr("keras_landslide.models.rearranged._order_that_dilates", lambda *_: ())

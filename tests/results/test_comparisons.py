@@ -72,9 +72,8 @@ def test_the_mean_of_rows_is_that_of_their_maps(stored, tmp_path):
 def test_stored_experiments_are_where_they_are_looked_for(cause):
     name, block, names, run = EXPERIMENTS[cause]
     path = ROOT / "results" / f"{name}.json"
-    if not path.exists():
-        # experiments take hours; each result is added when it has been run
-        pytest.skip(f"{path.name} has not been made yet")
+    if name == "flips" and not path.exists():
+        pytest.skip(f"{path.name} has not been made yet")  # experiments take hours
     content = json.loads(path.read_text())
     line = content[block[0]][block[1]]
     assert line["difference"] == pytest.approx(line[names[1]] - line[names[0]])

@@ -75,10 +75,10 @@ def test_a_figure_is_a_picture_in_which_every_kind_of_block_has_its_colour(tmp_p
         assert (areas > 10_000).sum() == count, colour
 
 
-@pytest.mark.slow  # builds all fifteen pairs
+@pytest.mark.slow  # builds the six rows
 def test_the_command_draws_the_six_rows(tmp_path, capsys, fails):
     out = tmp_path / "figures"
-    assert main(["models", "--image-size", "128", "--plot", str(out)]) == 0
+    assert main(["models", "--plot", str(out)]) == 0
     drawn = {path.stem.split("_", 1)[1] for path in out.glob("figure?_*.png")}
     assert drawn == {row.name for row in TABLE_5}
     printed = capsys.readouterr().out

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_landslide.cli import main
+from keras_landslide.data.layouts import find_samples
 from keras_landslide.files.images import write_image
 from keras_landslide.paper import FIGURE_5, FIGURE_6, TABLE_5
 from keras_landslide.pictures import ERRORS, LABEL, MISSED, WRONG, errors_drawn
@@ -13,6 +14,7 @@ from keras_landslide.results.figures import (
     PRINT,
     drawings,
     false_boxes,
+    figure_4,
     figure_5,
     figure_6,
     learning_curves,
@@ -156,6 +158,25 @@ def test_precision_recall_marks_both_decisions(results):
     assert (faithful.get_marker(), threshold.get_marker()) == ("o", "D")
     average = 0.85 * 340 / 364 + 0.15 * 400 / 2400
     assert curve.get_label() == f"PSPNet (MobileNet), average precision {100 * average:.1f} %"
+
+
+def test_the_gallery_is_evenly_of_all_samples_with_their_labels_outlined(tmp_path):
+    for number in range(30):
+        mask = np.zeros((40, 60), np.uint8)
+        mask[10:30, number + 4 : number + 26] = 255
+        write_image(tmp_path / "image" / f"s{number:02d}.png", np.full((40, 60, 3), 90, np.uint8))
+        write_image(tmp_path / "mask" / f"s{number:02d}.png", mask)
+    samples = find_samples(tmp_path)
+    axes = [axis for axis in figure_4(samples).axes if axis.images]
+    places = np.linspace(0, 29, 24).round().astype(int)
+    assert [axis.get_title() for axis in axes] == [f"s{place:02d}" for place in places]
+    for axis, place in zip(axes, places, strict=True):
+        label = samples[place].read()[1].astype(np.uint8)
+        drawn = (np.asarray(axis.images[0].get_array()) != 90).any(axis=-1)
+        grown, shrunk = cv2.dilate(label, np.ones((7, 7))), cv2.erode(label, np.ones((7, 7)))
+        assert drawn.any() and not drawn[(grown == 0) | (shrunk == 1)].any()  # along the edge, and nowhere else
+        edge = (label == 1) & (cv2.erode(label, np.ones((3, 3))) == 0)
+        assert drawn[edge].mean() > 0.9
 
 
 def test_reliability_has_a_point_a_bin(results):

@@ -7,7 +7,6 @@ import pytest
 
 from keras_landslide.data.layouts import find_samples
 from keras_landslide.data.splits import split_samples
-from keras_landslide.files.atomic import read_json
 from keras_landslide.results.paired import Pair
 from tests.results.test_experiments import ROOT, loaded, same_numbers
 
@@ -65,14 +64,3 @@ def test_the_stored_comparison_is_that_of_its_counts():
     content = json.loads((ROOT / "results" / "precision.json").read_text())
     pair = Pair(("float32", "mixed_bfloat16"), ("", ""))
     assert same_numbers(loaded("precision").compared(pair, content), content["compared"])
-
-
-@pytest.mark.slow
-def test_quick(quickly, tmp_path):
-    code, content, _ = quickly("precision")
-    assert code == 0
-    held = [read_json(tmp_path / "run" / name / "settings.json") for name in ("float32", "mixed_bfloat16")]
-    assert [one["settings"]["precision"] for one in held] == ["float32", "mixed_bfloat16"]
-    losses = [[epoch["loss"] for epoch in content[name]["history"]] for name in ("float32", "mixed_bfloat16")]
-    assert losses[0] != losses[1]
-    assert all(one[-1] < one[0] for one in losses)

@@ -13,12 +13,13 @@ import pytest
 from keras_landslide.cli import main
 from keras_landslide.data.dataset import load_split
 from keras_landslide.data.layouts import find_samples
+from keras_landslide.files.images import read_image
 from keras_landslide.models.loading import load_model
 from keras_landslide.models.saving import read_weights
 from keras_landslide.prediction.predictor import Predictor
 from keras_landslide.results.card import LICENCE
 from keras_landslide.scores import landslide_iou
-from keras_landslide.settings import SCENE_WEIGHTS
+from keras_landslide.settings import SCENE_WEIGHTS, SHIPPED_WEIGHTS
 from tests.results.test_experiments import ROOT, loaded, same_numbers
 from tests.small import small_model, small_network
 
@@ -56,7 +57,7 @@ def test_what_is_shipped_is_what_was_scored(quickly, bijie, tmp_path):
 
 
 @pytest.mark.slow
-def test_tries_are_added_one_by_one_and_compared_with_the_preset(quickly, tmp_path):
+def test_tries_are_added_one_by_one_and_compared_with_the_preset(quickly, bijie, tmp_path):
     code, content, said = quickly("tries", "--try", "averaged")
     assert code == 0, said
     assert set(content["tries"]) == {"preset", "averaged"} and list(content["compared"]) == ["averaged, seed 0"]
@@ -74,21 +75,7 @@ def test_tries_are_added_one_by_one_and_compared_with_the_preset(quickly, tmp_pa
         for name in ("preset", "averaged")
     )
     assert line["difference"] == pytest.approx(other - one)
-
-
-def test_mirror_images_are_compared_with_the_same_run():
-    """Which need not be the one that stands there as the preset's. By hand: IoU 2 / 4 alone, 3 / 4 averaged."""
-    one, groups = {"a": [[6, 1], [1, 2]]}, {"a": "a"}
-    preset = {"per_image": {"a": [[9, 0], [0, 1]]}, "groups": groups}
-    flips = {"per_image": {"a": [[6, 0], [1, 3]]}, "alone": one, "groups": groups}
-    found = loaded("tries").compared({"preset": {"0": preset}, "flips": {"0": flips}, "slow": {"0": preset}})
-    assert (found["flips, seed 0"]["preset"], found["flips, seed 0"]["difference"]) == (0.5, 0.25)
-    assert found["slow, seed 0"]["difference"] == 0
-
-
-@pytest.mark.slow
-def test_mirror_images_are_scored_as_evaluate_scores_them(quickly, bijie, tmp_path):
-    quickly("tries", "--try", "flips")
+    # mirror images are scored as `evaluate` scores them
     code, content, said = quickly("flips", "--run", tmp_path / "run" / "preset_0")
     assert code == 0, said
     counts = {name: content[name]["per_image"] for name in ("alone", "averaged")}
@@ -103,6 +90,16 @@ def test_mirror_images_are_scored_as_evaluate_scores_them(quickly, bijie, tmp_pa
             assert main(["evaluate", "--weights", run, *told, *flags]) == 0
         known = json.loads(out.read_text())["per_image"]
         assert counts[name] == {image: known[image] for image in counts[name]}
+
+
+def test_mirror_images_are_compared_with_the_same_run():
+    """Which need not be the one that stands there as the preset's. By hand: IoU 2 / 4 alone, 3 / 4 averaged."""
+    one, groups = {"a": [[6, 1], [1, 2]]}, {"a": "a"}
+    preset = {"per_image": {"a": [[9, 0], [0, 1]]}, "groups": groups}
+    flips = {"per_image": {"a": [[6, 0], [1, 3]]}, "alone": one, "groups": groups}
+    found = loaded("tries").compared({"preset": {"0": preset}, "flips": {"0": flips}, "slow": {"0": preset}})
+    assert (found["flips, seed 0"]["preset"], found["flips, seed 0"]["difference"]) == (0.5, 0.25)
+    assert found["slow, seed 0"]["difference"] == 0
 
 
 @pytest.mark.parametrize(
@@ -125,16 +122,15 @@ def test_tries_of_other_presets_are_not_compared(tmp_path, capsys, arguments, sa
 
 def test_the_stored_tries_are_those_of_their_counts():
     path = ROOT / "results" / "tries.json"
-    if not path.exists():
-        pytest.skip("no try has been made yet")  # tries take hours; the file is added with the first of them
     content = json.loads(path.read_text())
     tries = loaded("tries")
     tries.check_same_preset(content["tries"], argparse.Namespace(preset="table", quick=False), path)
     assert same_numbers(tries.compared(content["tries"]), content["compared"])
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "weights").glob("*.h5")), ids=lambda file: file.name)
-def test_shipped_weights_have_a_card_and_are_small(file):
+@pytest.mark.parametrize("name", [SHIPPED_WEIGHTS, SCENE_WEIGHTS])
+def test_shipped_weights_have_a_card_and_are_small(name):
+    file = ROOT / "weights" / f"{name}.weights.h5"
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     assert digest in file.with_name(file.name.split(".")[0] + ".md").read_text()
     assert file.stat().st_size < 12e6
@@ -145,13 +141,27 @@ def test_shipped_weights_have_a_card_and_are_small(file):
         assert LICENCE in json.loads(stored.attrs["keras_landslide"])["licence"]
 
 
+@pytest.mark.parametrize("name", [SHIPPED_WEIGHTS, SCENE_WEIGHTS])
+def test_shipped_weights_answer_as_when_they_were_scored(bijie, name):
+    """The maps that were kept then: scores in README and cards are those of what is installed now."""
+    predictor, shipped = Predictor.of(load_model(name)), ROOT / "results" / "shipped"
+    scored = json.loads((shipped / f"{name}.json").read_text())["per_image"]
+    for image in sorted(scored)[:3]:
+        pixels = read_image(bijie / "landslide" / "image" / f"{image}.png")
+        kept = cv2.imread(str(shipped / "probabilities" / name / f"{image}.png"), cv2.IMREAD_UNCHANGED)
+        found, mirrored = (255 * predictor(one)[..., 1] for one in (pixels, pixels[:, ::-1]))
+        assert np.ptp(kept) > 200
+        assert np.abs(found - kept).max() < 3
+        assert np.abs(mirrored - kept).mean() > 3
+
+
 @pytest.mark.slow
 def test_a_landslide_at_the_edge_is_still_found_by_the_weights_for_scenes(bijie):
-    """Validation images, whole and cut so that the landslide stands in a corner. Weights that had learnt to look in the
-    middle found 49, 14 and 10 of 70.
+    """Every other validation image, whole and cut so that the landslide stands in a corner. Weights that had learnt to
+    look in the middle found 49, 14 and 10 of all 70.
     """
     shifted = loaded("shifted")
-    samples = load_split(bijie, "bijie770", seed=0).subset("val")
+    samples = load_split(bijie, "bijie770", seed=0).subset("val")[::2]
     ious = shifted.shifted(Predictor.of(load_model(SCENE_WEIGHTS)), samples)
     middle, *corners = (sum(one[place] > 0.5 for one in ious.values()) for place in shifted.PLACES)
-    assert len(ious) == 70 and middle > 40 and min(corners) > middle / 2
+    assert len(ious) == 35 and middle > 20 and min(corners) > middle / 2

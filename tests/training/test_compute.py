@@ -102,3 +102,11 @@ def test_devices_that_are_not_there():
     assert compute.resolved(Settings(devices="all")).devices == 1
     with pytest.raises(LandslideError, match="--devices 0 is not possible; give a number of 1 or more, or all"):
         Settings(devices=0)
+
+
+def test_on_jax_a_step_is_compiled_and_there_is_one_device(monkeypatch):
+    monkeypatch.setattr(compute, "on_jax", lambda: True)
+    found = compute.resolved(Settings(devices="all"))
+    assert (found.jit, found.devices) == ("on", 1)
+    with pytest.raises(LandslideError, match="--devices 2 needs KERAS_BACKEND=tensorflow"):
+        compute.resolved(Settings(devices=2))

@@ -1,5 +1,6 @@
 """Starting from a file of another class count, and the way from VOC to landslides to its end."""
 
+import dataclasses
 import json
 import runpy
 import shutil
@@ -19,9 +20,9 @@ from keras_landslide.models import Description, build_model, read_description, s
 from keras_landslide.models.description import Data, Start
 from keras_landslide.models.saving import read_layers
 from keras_landslide.settings import Settings
-from keras_landslide.training.plan import initial_weights, new_model
+from keras_landslide.training.plan import initial_weights, new_model, planned
 from keras_landslide.training.runs import read_history
-from tests.small import small_network
+from tests.small import SETTINGS, small_model, small_network
 
 PRETRAIN = Path(__file__).parents[2] / "experiments" / "pretrain_voc.py"
 SMALL = {"architecture": "pspnet", "backbone": "mobilenet", "output_stride": 16, "image_size": 64}
@@ -54,6 +55,14 @@ def test_all_but_the_head_comes_from_the_file_and_no_backbone_file_is_wanted(fro
     assert compared == len(stored) - 1 > 50
     with pytest.raises(LandslideError, match="which does not exist"):
         new_model(Settings(**SMALL), None)
+
+
+def test_what_the_initial_weights_had_started_from_counts_as_trained_on(small, split, tmp_path):
+    path, start = tmp_path / "second.weights.h5", Start("voc.weights.h5", ("head",), Data("voc", ("first",)))
+    described = Description("pspnet", "mobilenet_v2", output_stride=16, start=start, data=Data("auto", ("second",)))
+    save_weights(small_model(), path, described)
+    third = planned(dataclasses.replace(SETTINGS, init_weights=str(path)), split, tmp_path / "run")
+    assert third.run.description.start.data.trained_on == ("first", "second")
 
 
 def train(scenes, out, *more) -> list[str]:

@@ -29,14 +29,14 @@ class PressesControlC:
         return 0.5
 
 
-def steps_of(loss, steps: int = 10) -> int:
-    """How many of the batches of a training were ended, as Keras ends them."""
+def steps_of(loss, steps: int = 10, of: str = "train") -> int:
+    """How many of the batches of a training, or a validation (`test`), were ended, as Keras ends them."""
     ended = 0
     try:
         with ControlC() as control_c:
             callbacks = keras.callbacks.CallbackList([control_c], model=keras.Model())
             for batch in range(steps):
-                callbacks.on_train_batch_end(batch, {"loss": loss})
+                getattr(callbacks, f"on_{of}_batch_end")(batch, {"loss": loss})
                 ended += 1
     except KeyboardInterrupt:
         assert ended < steps
@@ -46,6 +46,7 @@ def steps_of(loss, steps: int = 10) -> int:
 def test_it_stops_the_training_and_gives_the_handler_back():
     assert steps_of(0.5) == 10
     assert steps_of(PressesControlC()) == 0
+    assert steps_of(PressesControlC(), of="test") == 0
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

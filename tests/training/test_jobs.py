@@ -1,6 +1,7 @@
 """What the command line trains: one run or one for each of several seeds, what is overwritten, what goes on."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,20 @@ def test_control_c_says_how_to_go_on_and_resume_needs_no_more(scenes, tmp_path, 
     capsys.readouterr()
     assert main(["train", "--resume", str(out)]) == 0  # finished: says so, trains nothing
     assert "epochs of" not in capsys.readouterr().out
+
+
+def test_a_run_goes_on_where_its_data_has_moved_and_compiled_otherwise(scenes, tmp_path, played, fails):
+    data, out = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(scenes, data)
+    played.stop_in = 2
+    assert main(command(data, out, "--jit", "off")) == 130
+    assert not played.fits[-1].model.jit_compile
+    data.rename(tmp_path / "moved")
+    assert "no such folder" in fails("train", "--resume", out)
+    assert main(["train", "--resume", str(out), "--data", str(tmp_path / "moved"), "--jit", "on"]) == 0
+    assert played.fits[-1].model.jit_compile
+    assert main(command(scenes, tmp_path / "whole", "--jit", "off")) == 0
+    assert history(out) == history(tmp_path / "whole")
 
 
 def test_resume_takes_its_settings_from_the_run(fails, tmp_path):

@@ -29,6 +29,16 @@ def test_metric_equals_numpy_and_keras_over_several_batches(batches):
     )
 
 
+def test_a_class_that_is_nowhere_does_not_count(batches):
+    """Classes 3 and 4 are neither labelled nor found."""
+    ours, theirs = MeanIoU(5), keras.metrics.MeanIoU(5, ignore_class=255, sparse_y_pred=False)
+    for labels, probabilities in zip(batches[0], np.pad(batches[1], [(0, 0)] * 4 + [(0, 2)]), strict=True):
+        ours.update_state(labels.astype("uint8"), probabilities)
+        theirs.update_state(labels, probabilities)
+    assert float(ours.result()) == pytest.approx(float(theirs.result()), rel=1e-6)
+    assert float(ours.result()) > 0.1
+
+
 def test_metric_forgets_between_epochs(batches):
     metric = MeanIoU(3)
     metric.update_state(batches[0][0], batches[1][0])

@@ -53,15 +53,13 @@ def whole(split, made_once) -> Path:
     return made_once("whole", make)
 
 
-@pytest.mark.parametrize(
-    ("epoch", "step"), [(2, 2), (5, 1), *(pytest.param(*at, marks=pytest.mark.slow) for at in ((0, 1), (1, 0), (3, 0)))]
-)
+@pytest.mark.parametrize(("epoch", "step"), [(2, 2), (5, 1), pytest.param(3, 0, marks=pytest.mark.slow)])
 def test_an_interrupted_run_ends_like_one_that_was_not(split, whole, tmp_path, monkeypatch, epoch, step):
     out = tmp_path / "run"
     interrupt_at(monkeypatch, epoch, step)
     with pytest.raises(KeyboardInterrupt):
         train(SETTINGS, split, out, resume=True)
-    assert (out / "best.weights.h5").exists() == (epoch > 0)
+    assert (out / "best.weights.h5").exists()
     keras.utils.set_random_seed(99)  # whatever a new process would start from
     train(SETTINGS, split, out, resume=True)
     assert history(out) == history(whole)
@@ -171,6 +169,8 @@ def test_half_precision_trains_alike_and_goes_on_where_it_was_stopped(split, who
     losses, expected = ([line["loss"] for line in history(folder)] for folder in (tmp_path / "half", whole))
     assert losses != expected
     np.testing.assert_allclose(losses, expected, atol=0.03)
+    if precision == "mixed_bfloat16":  # of which only float16 has more to remember: the scale of its loss
+        return
     interrupt_at(monkeypatch, 4, 1)
     with pytest.raises(KeyboardInterrupt):
         train(settings, split, tmp_path / "stopped")
