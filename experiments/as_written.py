@@ -15,12 +15,11 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from keras_landslide.data.dataset import load_split
 from keras_landslide.data.splits import Split
 from keras_landslide.errors import exit_code
 from keras_landslide.files.atomic import read_json
 from keras_landslide.results.paired import Pair
-from keras_landslide.results.reproduce import QUICK, few, options_parser, parsed, trained_result, write_result
+from keras_landslide.results.reproduce import QUICK, options_parser, parsed, split_of, trained_result, write_result
 from keras_landslide.results.result import result_name
 from keras_landslide.scores import landslide_iou
 from keras_landslide.settings import preset
@@ -37,8 +36,7 @@ def main(arguments=None) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train, compare with the row on the test images, write and print."""
     row = read_json(Path(options.results) / f"{result_name(ROW, options.seed)}.json")
-    split = load_split(options.data, options.split, seed=options.seed, negatives=True)
-    split = few(split) if options.quick else split
+    split = split_of(options, negatives=True)
     drawn = {"samples_per_epoch": len(split.subset("train")), "seed": options.seed}
     settings = preset(options.preset, **(QUICK if options.quick else {}) | drawn)
     content = trained_result(settings, with_all(split), Path(options.out))

@@ -9,11 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from keras_landslide.data.dataset import load_split
 from keras_landslide.errors import exit_code
 from keras_landslide.files.atomic import read_json
 from keras_landslide.results.paired import Pair
-from keras_landslide.results.reproduce import few, options_parser, parsed, scored, write_result
+from keras_landslide.results.reproduce import options_parser, parsed, scored, split_of, write_result
 from keras_landslide.results.result import result_name
 from keras_landslide.scores import landslide_iou
 
@@ -30,8 +29,7 @@ def main(arguments=None) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Score the run's best weights both ways by the more probable class, compare, write and print."""
-    split = load_split(options.data, options.split, seed=options.seed)
-    split = few(split) if options.quick else split
+    split = split_of(options)
     folder = Path(options.run or result_name(RUN, options.seed))
     weights = folder / "best.weights.h5"
     scores = {name: scored(weights, split, "test", average_flips=name == "averaged") for name in PAIR.names}

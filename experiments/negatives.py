@@ -17,11 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_landslide.data.dataset import load_split
 from keras_landslide.errors import exit_code
 from keras_landslide.evaluation import FalseAlarms
 from keras_landslide.results.paired import Pair
-from keras_landslide.results.reproduce import few, paired_parser, paired_settings, parsed, trained_result, write_result
+from keras_landslide.results.reproduce import (
+    paired_parser,
+    paired_settings,
+    parsed,
+    split_of,
+    trained_result,
+    write_result,
+)
 from keras_landslide.scores import FALSE_ALARM, landslide_iou
 from keras_landslide.settings import ALL
 
@@ -39,9 +45,7 @@ def run(options) -> None:
     """Train twice, score each, write and print."""
     wanted = int(options.negatives) if options.negatives.isdecimal() else options.negatives
     settings = dataclasses.replace(paired_settings(options), negatives=wanted)
-    split = load_split(options.data, options.split, seed=options.seed, negatives=True)
-    if options.quick:
-        split = few(split)
+    split = split_of(options, negatives=True)
     split.negative_subset("test")  # none is an error before anything is trained
     trained, alarms = {}, {}
     for name, used in zip(PAIR.names, (dataclasses.replace(settings, negatives=0), settings), strict=True):

@@ -13,18 +13,10 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from keras_landslide.data.dataset import load_split
 from keras_landslide.errors import LandslideError, exit_code
 from keras_landslide.files.atomic import read_json
 from keras_landslide.results.paired import Pair
-from keras_landslide.results.reproduce import (
-    few,
-    paired_parser,
-    paired_settings,
-    parsed,
-    trained,
-    write_result,
-)
+from keras_landslide.results.reproduce import paired_parser, paired_settings, parsed, split_of, trained, write_result
 from keras_landslide.scores import landslide_iou
 
 
@@ -40,9 +32,7 @@ def run(options) -> None:
     if options.precision == "float32":
         raise LandslideError("--precision float32 is what is compared with; give mixed_bfloat16 or mixed_float16.")
     settings = paired_settings(options)
-    split = load_split(options.data, options.split, seed=options.seed)
-    if options.quick:
-        split = few(split)
+    split = split_of(options)
     groups = {sample.name: sample.group for sample in split.subset("val")}  # a finished run's scores may lack them
     both = {}
     for precision in ("float32", options.precision):

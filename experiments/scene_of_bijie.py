@@ -21,25 +21,23 @@ import cv2
 import numpy as np
 
 from keras_landslide.console import bar, load_tensorflow
-from keras_landslide.data.dataset import load_split
 from keras_landslide.errors import LandslideError, exit_code
-from keras_landslide.results.maps import FOUND
-from keras_landslide.results.maps import landslide_iou as iou_of_one
+from keras_landslide.paper import METRES_A_PIXEL
+from keras_landslide.results.maps import FOUND, iou_of_touching
 from keras_landslide.results.paired import Pair
-from keras_landslide.results.reproduce import few, options_parser, parsed, write_result
+from keras_landslide.results.reproduce import options_parser, parsed, split_of, write_result
 from keras_landslide.scores import confusion_matrix, landslide_iou
-from keras_landslide.settings import LEAST_AREA, Settings
+from keras_landslide.settings import LEAST_AREA, SCENE_WEIGHTS
 
 PAIR = Pair(("alone", "as_scene"), ("alone", "scene"))
 SIDE = 4600  # all of the images together have 16.6 million pixels
-METRES = Settings().image_gsd
 
 Place = tuple[slice, slice]
 
 
 def main(arguments=None) -> None:
     parser = options_parser("scene_of_bijie", __doc__, split="bijie770")
-    parser.add_argument("--weights", default="pspnet_mobilenet_v2_scenes", help="default: %(default)s")
+    parser.add_argument("--weights", default=SCENE_WEIGHTS, help="default: %(default)s")
     parser.add_argument("--side", type=int, default=SIDE, help="of the scene, in pixels; default: %(default)s")
     text = "pixels without data between two images; default: %(default)s"
     parser.add_argument("--gap", type=int, default=0, help=text)
@@ -49,8 +47,7 @@ def main(arguments=None) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Lay out, map, predict alone, compare, write and print."""
-    split = load_split(options.data, options.split, seed=options.seed, negatives=True)
-    split = few(split) if options.quick else split
+    split = split_of(options, negatives=True)
     samples = [*split.subset("test"), *split.negative_subset("test")]
     read = {sample.name: sample.read() for sample in samples}
     places = dict(
@@ -119,7 +116,7 @@ def mapped_scene(scene: Path, weights: str) -> tuple[np.ndarray, dict]:
     from keras_landslide import map_scene
 
     started = time.perf_counter()
-    made = map_scene(scene, scene.parent / "map", weights=weights, gsd=METRES, overwrite=True)
+    made = map_scene(scene, scene.parent / "map", weights=weights, gsd=METRES_A_PIXEL, overwrite=True)
     with rasterio.open(scene.parent / "map" / made.folder / "landslides.tif") as file:
         classes = file.read(1)
     told = {
@@ -134,7 +131,7 @@ def landslides_found(found: dict[str, np.ndarray], read: dict[str, tuple[np.ndar
     """Of the images with a landslide: how many there are, found by IoU, and by any overlap."""
     truths = {key: classes == 1 for key, (_, classes) in read.items() if (classes == 1).any()}
     overlaps = sum(bool((found[key] == 1)[truth].any()) for key, truth in truths.items())
-    good = sum(iou_of_one(truth, found[key] == 1) > FOUND for key, truth in truths.items())
+    good = sum(iou_of_touching(truth, found[key] == 1) > FOUND for key, truth in truths.items())
     return {"landslides": len(truths), "iou_above_half": good, "any_overlap": overlaps}
 
 
@@ -144,9 +141,9 @@ def false_alarms(mapped: np.ndarray, places: dict[str, Place], read: dict[str, t
     for key, place in places.items():
         truth[place] = read[key][1] == 1
     _, pieces, about, _ = cv2.connectedComponentsWithStats((mapped == 1).astype(np.uint8), connectivity=4)
-    large = np.flatnonzero(about[:, cv2.CC_STAT_AREA] * METRES**2 >= LEAST_AREA)
+    large = np.flatnonzero(about[:, cv2.CC_STAT_AREA] * METRES_A_PIXEL**2 >= LEAST_AREA)
     false = set(large.tolist()) - {0} - set(np.unique(pieces[truth]).tolist())
-    area = float((mapped != 255).sum()) * METRES**2 / 1e6
+    area = float((mapped != 255).sum()) * METRES_A_PIXEL**2 / 1e6
     return {
         "pieces": len(false),
         "square_kilometres": round(area, 3),

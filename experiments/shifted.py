@@ -15,12 +15,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_landslide.console import bar, load_tensorflow
-from keras_landslide.data.dataset import load_split
 from keras_landslide.data.sample import Sample
 from keras_landslide.errors import exit_code
 from keras_landslide.prediction.predictor import Predictor
-from keras_landslide.results.maps import FOUND, landslide_iou
-from keras_landslide.results.reproduce import few, options_parser, parsed, write_result
+from keras_landslide.results.maps import FOUND, iou_of_touching
+from keras_landslide.results.reproduce import options_parser, parsed, split_of, write_result
 from keras_landslide.settings import SCENE_WEIGHTS, SHIPPED_WEIGHTS
 
 ROOM = 20  # pixels on every side of a landslide
@@ -37,8 +36,7 @@ def main(arguments=None) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Predict each image whole and cut, count, write and print."""
-    split = load_split(options.data, options.split, seed=options.seed)
-    split = few(split) if options.quick else split
+    split = split_of(options)
     load_tensorflow()
     from keras_landslide.models.loading import load_model
 
@@ -60,7 +58,7 @@ def shifted(predictor: Predictor, samples: Sequence[Sample]) -> dict[str, dict[s
         cuts = cut_places(truth)
         if cuts is not None:
             ious[sample.name] = {
-                place: landslide_iou(truth[cut], predictor.classes(np.ascontiguousarray(image[cut])) == 1)
+                place: iou_of_touching(truth[cut], predictor.classes(np.ascontiguousarray(image[cut])) == 1)
                 for place, cut in zip(PLACES, cuts, strict=True)
             }
     return ious

@@ -13,12 +13,12 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from keras_landslide.data.dataset import labelled, load_split
+from keras_landslide.data.dataset import labelled
 from keras_landslide.errors import exit_code
 from keras_landslide.files.atomic import write_text
 from keras_landslide.results.card import LICENCE, USED, card
 from keras_landslide.results.report import report_lines
-from keras_landslide.results.reproduce import QUICK, few, options_parser, parsed, result, trained, write_result
+from keras_landslide.results.reproduce import QUICK, options_parser, parsed, result, split_of, trained, write_result
 from keras_landslide.results.result import map_folder, result_name
 from keras_landslide.settings import ALL, SHIPPED_WEIGHTS, preset
 
@@ -45,8 +45,7 @@ def ship(options: argparse.Namespace) -> None:
     if options.sampling == "native":
         given |= {**NATIVE, "zoom": options.zoom}
     settings = preset(options.preset, **given | (QUICK if options.quick else {}))
-    split = load_split(options.data, options.split, seed=options.seed, negatives=True)
-    split = few(split) if options.quick else split
+    split = split_of(options, negatives=True)
     name = result_name(options.name, options.seed)
     run = trained(settings, split, Path(options.out) / options.name)
     from keras_landslide.models.saving import halve  # after TensorFlow, which `trained` loads when all else is right

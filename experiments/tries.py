@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 
 from keras_landslide.console import bar
-from keras_landslide.data.dataset import load_split
 from keras_landslide.data.labels import without_doubtful
 from keras_landslide.data.splits import Split
 from keras_landslide.errors import LandslideError, exit_code, unknown_name
@@ -25,10 +24,10 @@ from keras_landslide.results.paired import Pair
 from keras_landslide.results.reproduce import (
     QUICK,
     came_about,
-    few,
     options_parser,
     parsed,
     scored,
+    split_of,
     trained,
     write_result,
 )
@@ -76,8 +75,7 @@ def run(options: argparse.Namespace) -> None:
     path = Path(options.results) / "tries.json"
     found = read_json(path)["tries"] if path.exists() else {}
     check_same_preset(found, options, path)
-    split = load_split(options.data, options.split, negatives=True)
-    split = few(split) if options.quick else split
+    split = split_of(options, negatives=True)
     for name in dict.fromkeys([REFERENCE, *options.names]):
         for seed in map(str, options.seeds):
             if seed not in found.setdefault(name, {}):

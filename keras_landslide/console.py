@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -12,6 +12,9 @@ Item = TypeVar("Item")
 Track = Callable[..., Iterable]  # `untracked`, or what `bar` gives
 
 
+SHOWN = {"leave": False, "dynamic_ncols": True, "disable": None}  # of every bar: none where there is no screen
+
+
 def progress(length: int, description: str, unit: str = "image", done: int = 0) -> "tqdm":
     """A tqdm bar on standard error with time left, as a context manager; none where that is not a screen.
 
@@ -19,7 +22,7 @@ def progress(length: int, description: str, unit: str = "image", done: int = 0) 
     """
     from tqdm import tqdm
 
-    return tqdm(total=length, desc=description, unit=unit, initial=done, leave=False, dynamic_ncols=True, disable=None)
+    return tqdm(total=length, desc=description, unit=unit, initial=done, **SHOWN)
 
 
 def untracked(items: Iterable[Item], total: int | None = None) -> Iterable[Item]:
@@ -33,13 +36,9 @@ def bar(description: str, unit: str = "image") -> Track:
     Of items whose number is not known, `total` says it.
     """
 
-    def track(items: Iterable[Item], total: int | None = None) -> Iterator[Item]:
-        with progress(len(items) if isinstance(items, Sized) else total or 0, description, unit) as shown:
-            for item in items:
-                yield item
-                shown.update()
+    from tqdm import tqdm
 
-    return track
+    return lambda items, total=None: tqdm(items, total=total, desc=description, unit=unit, **SHOWN)
 
 
 def say(line: str) -> None:

@@ -78,7 +78,8 @@ def demo(
         _calibrate(plan)
     run = train(plan, report=report)
     predictor = Predictor.of(load_model(run.best_weights))
-    scores = evaluate(predictor, split.subset("test"), split=split.name, subset="test").to_json()
+    found = evaluate(predictor, split.subset("test"), split=split.name, subset="test")
+    scores = {**found.to_json(), **predictor.to_json()}
     _draw(predictor, baseline, split, out / "comparison.png")
     write_json(out / "scores.json", {**scores, "colour_baseline": {"landslide": {"iou": baseline_iou}}})
 
@@ -104,7 +105,6 @@ def demo_scene(
     overwrite: bool = False,
     report: Callable[[str], None] = print,
     size: tuple[int, int] = (1000, 1400),
-    runtime: str | None = None,
 ) -> dict:
     """Paint a georeferenced scene with landslides and map it with the weights that travel with the package.
 
@@ -121,7 +121,7 @@ def demo_scene(
     report(f"Painting a scene of {size[1]} × {size[0]} pixels with landslides, then mapping it: half a minute.")
     painted = mountain_scene(seed, size, landslides=SCENE_LANDSLIDES)
     write_image(folder / "truth.png", painted.mask)
-    classes, page = mapped_example(painted.image, folder, overwrite=overwrite, runtime=runtime, report=report)
+    classes, page = mapped_example(painted.image, folder, overwrite=overwrite, report=report)
     confusion = confusion_matrix((painted.mask > 0).astype(np.uint8), classes)
     report(
         f"\nLandslide IoU with what was painted: {100 * landslide_iou(confusion):.0f}. The network has learnt from "

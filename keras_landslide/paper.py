@@ -14,6 +14,15 @@ TEST_IMAGES = 51
 METRES_A_PIXEL = 0.8  # of the images of Bijie, which the paper uses
 
 
+def row_name(architecture: str, backbone: str) -> str:
+    """What a network is called in commands, files and models.
+
+    >>> row_name("pspnet", "resnet50")
+    'pspnet_resnet50'
+    """
+    return f"{architecture}_{backbone}"
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of Table 3 (architecture and backbone) with its line of Table 5, in per cent.
@@ -31,8 +40,8 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The row's name in commands and files: `<architecture>_<backbone>`."""
-        return f"{self.architecture}_{self.backbone}"
+        """The row's name (`row_name`)."""
+        return row_name(self.architecture, self.backbone)
 
 
 # The paper's "MobileNet" is most probably MobileNetV2: the names of Table 4 are those of a family of public

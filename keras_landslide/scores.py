@@ -55,15 +55,27 @@ def mean_scores(confusion: np.ndarray) -> dict[str, float]:
     }
 
 
+def of_class(score: str, number: int) -> Callable[[np.ndarray], float]:
+    """What gives one of `class_scores` of one class of a confusion matrix."""
+    return lambda confusion: float(class_scores(confusion)[score][number])
+
+
+def of_means(score: str) -> Callable[[np.ndarray], float]:
+    """What gives one of `mean_scores` of a confusion matrix."""
+    return lambda confusion: mean_scores(confusion)[score]
+
+
 RESAMPLES = 2000
 NORMAL_95 = 1.959964  # standard deviations on either side of the mean that hold 95 % of a normal distribution
 
 
 def landslide_iou(confusion: np.ndarray) -> float:
+    """IoU of class 1 (equation 3), a fraction; NaN where it is neither in the truth nor predicted."""
     return float(class_scores(confusion)["iou"][1])
 
 
 def mean_iou(confusion: np.ndarray) -> float:
+    """Mean IoU over the classes that have one, a fraction."""
     return mean_scores(confusion)["miou"]
 
 

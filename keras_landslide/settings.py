@@ -84,7 +84,7 @@ GROWTH = 0.1  # share of the earlier area: outlines of two dates never agree to 
 OVERLAP = 0.1  # share of the smaller of two outlines that both must cover to be of one landslide
 
 COMPUTING = ("devices", "jit")  # how a machine gets through the same work: what is trained does not depend on it
-GROUPS = {
+SECTIONS = {  # of `train --help` and of a report
     "data": "what is shown",
     "model": "what is trained; the defaults are the paper's (Table 3)",
     "schedule": "for how long and how fast; the defaults are the paper's (Table 4)",

@@ -13,10 +13,10 @@ from ..errors import LandslideError, exit_code
 from ..paper import INPUT_SIZE, ROWS
 from ..settings import (
     AUGMENTATIONS,
-    GROUPS,
     GROWTH,
     OVERLAP,
     PRESET_MEANINGS,
+    SECTIONS,
     SHIPPED_WEIGHTS,
     SPLITS,
     STATES,
@@ -157,7 +157,7 @@ def _add_train(parsers) -> None:
         metavar="NAME",
         help=listed("where all settings start; those given below come on top", PRESET_MEANINGS, "paper"),
     )
-    data = parser.add_argument_group("data", GROUPS["data"])
+    data = parser.add_argument_group("data", SECTIONS["data"])
     data.add_argument(
         "--data",
         metavar="FOLDER",
@@ -165,7 +165,7 @@ def _add_train(parsers) -> None:
     )
     add_split(data, "auto")
     groups = {"data": data} | {
-        name: parser.add_argument_group(name, text) for name, text in GROUPS.items() if name != "data"
+        name: parser.add_argument_group(name, text) for name, text in SECTIONS.items() if name != "data"
     }
     for field in dataclasses.fields(Settings):
         groups[field.metadata["group"]].add_argument(flag(field.name), default=None, **_argument(field))

@@ -1,6 +1,7 @@
 """The training set expanded on disk, as the paper did (Table 2: 510 to 2500), and a sheet of what training sees."""
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -86,6 +87,9 @@ def variant(image: np.ndarray, classes: np.ndarray, augmentation: str, seed) -> 
     return np.rint(coloured).astype(np.uint8), warped(classes, cv2.INTER_NEAREST)
 
 
+SHEET = (5, 6)  # lines and columns of a contact sheet
+
+
 def contact_sheet(
     samples: Sequence[Sample],
     path: Path | str,
@@ -93,26 +97,24 @@ def contact_sheet(
     augmentation: str,
     image_size: int,
     seed: int = 0,
-    rows: int = 5,
-    columns: int = 6,
     tile: int = 240,
 ) -> None:
-    """Draw the first samples of training, as they go into the network, with the outline of the labels in yellow.
+    """Draw the first thirty samples of training, as they go into the network, with the outline of the labels in yellow.
 
     What is ignored (letterbox bars, opened corners) is hatched dark. `tile` is the side of a picture in pixels.
     """
     stream = training_stream(
         samples,
         image_size=image_size,
-        batch_size=rows * columns,
-        samples_per_epoch=rows * columns,
+        batch_size=math.prod(SHEET),
+        samples_per_epoch=math.prod(SHEET),
         augmentation=augmentation,
         seed=seed,
         cache_bytes=0,
     )
     images, labels = (batch.numpy() for batch in next(iter(stream)))
     tiles = [_tile(np.rint(image).astype(np.uint8), truth, tile) for image, truth in zip(images, labels, strict=True)]
-    lines = [np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
+    lines = [np.hstack(tiles[start : start + SHEET[1]]) for start in range(0, len(tiles), SHEET[1])]
     write_image(path, np.vstack(lines))
 
 

@@ -53,7 +53,7 @@ def csv_text(rows: Iterable[Sequence]) -> str:
     return table.getvalue()
 
 
-def json_text(content: object, indent: int = 0) -> str:
+def json_text(content: object) -> str:
     """JSON in which a dictionary of more than plain values takes a line a key, and everything else one line.
 
     >>> print(json_text({"miou": 0.5, "per_image": {"a": [[1, 0], [0, 2]]}}))
@@ -63,8 +63,7 @@ def json_text(content: object, indent: int = 0) -> str:
     }
     <BLANKLINE>
     """
-    text = _json_lines(content, indent)
-    return text + "\n" if indent == 0 else text
+    return _json_lines(content, 0) + "\n"
 
 
 def _json_lines(content: object, indent: int) -> str:

@@ -46,26 +46,17 @@ class Block:
         return f"{self.rows.start}_{self.columns.start}.npy"
 
 
-@dataclass(frozen=True)
-class Side:
-    """Rows, or columns, of a window: what it sees of a piece, what of that the block has, and where that stands in
-    the window and in the block."""
-
-    seen: slice
-    shown: slice
-    part: slice
-    place: slice
+Part = tuple[slice, slice]  # rows and columns
 
 
 @dataclass(frozen=True)
 class Window:
-    """A window's rows and columns."""
+    """What a window sees of a piece, what of that the block has, where that stands in the window, and in the block."""
 
-    rows: Side
-    columns: Side
-
-    def both(self, name: str) -> tuple[slice, slice]:
-        return getattr(self.rows, name), getattr(self.columns, name)
+    seen: Part
+    shown: Part
+    part: Part
+    place: Part
 
 
 @dataclass(frozen=True)
@@ -73,7 +64,6 @@ class Piece:
     """What is read for a block: `image` `(h, w, 3)` uint8, which is all that its windows see, and where the block
     itself is `valid`, `(h, w)` bool."""
 
-    block: Block
     image: np.ndarray
     valid: np.ndarray
     windows: list[Window]
@@ -114,12 +104,12 @@ def piece_of(block: Block, scene: Scene, grid: Grid, dataset: DatasetReader, siz
     rows, columns = slice(tops[0], tops[-1] + size), slice(lefts[0], lefts[-1] + size)
     image, valid = scene.read(dataset, grid, rows, columns)
     windows = [
-        Window(_side(block.rows, top, size, rows.start), _side(block.columns, left, size, columns.start))
-        for top in tops
-        for left in lefts
+        Window(*zip(across, along, strict=True))
+        for across in (_side(block.rows, top, size, rows.start) for top in tops)
+        for along in [_side(block.columns, left, size, columns.start) for left in lefts]
     ]
     core = _moved(block.rows, rows.start), _moved(block.columns, columns.start)
-    return Piece(block, image, valid[core], [window for window in windows if valid[window.both("shown")].any()])
+    return Piece(image, valid[core], [window for window in windows if valid[window.shown].any()])
 
 
 def predicted(piece: Piece, network: Network, watch: Watch = unwatched) -> np.ndarray:
@@ -134,15 +124,14 @@ def predicted(piece: Piece, network: Network, watch: Watch = unwatched) -> np.nd
     batches = [piece.windows[first : first + BATCH] for first in range(0, len(piece.windows), BATCH)]
 
     def seen(batch: list[Window]) -> np.ndarray:
-        return np.stack([piece.image[window.both("seen")] for window in batch], dtype=np.float32)
+        return np.stack([piece.image[window.seen] for window in batch], dtype=np.float32)
 
     with ThreadPoolExecutor(1) as before, ThreadPoolExecutor(1) as worker:
         answers = one_ahead(worker, network, one_ahead(before, seen, batches))
         for batch, found in zip(batches, answers, strict=True):
             for number, window in enumerate(batch):
-                part, place = window.both("part"), window.both("place")
-                total[:, *place] += hann[part] * found[:, number][:, *part]
-                weight[place] += hann[part]
+                total[:, *window.place] += hann[window.part] * found[:, number][:, *window.part]
+                weight[window.place] += hann[window.part]
             watch(len(batch))
     mean = total / np.where(piece.valid, weight, 1)
     levels = np.rint(mean * np.array(LEVELS[: network.kinds], np.float32)[:, None, None])
@@ -205,15 +194,11 @@ def read_blocks(folder: Path, grid: Grid, kind: int, rows: slice, side: int = BL
     return found
 
 
-def _side(core: slice, start: int, size: int, origin: int) -> Side:
-    """How a window that begins at `start` lies to a block and to its piece, which begins at `origin`."""
+def _side(core: slice, start: int, size: int, origin: int) -> tuple[slice, slice, slice, slice]:
+    """Rows, or columns, of what a `Window` has that begins at `start`; `core` is the block, `origin` its piece's."""
     shared = slice(max(core.start, start), min(core.stop, start + size))
-    return Side(
-        seen=slice(start - origin, start - origin + size),
-        shown=_moved(shared, origin),
-        part=_moved(shared, start),
-        place=_moved(shared, core.start),
-    )
+    seen = slice(start - origin, start - origin + size)
+    return seen, _moved(shared, origin), _moved(shared, start), _moved(shared, core.start)
 
 
 def _moved(part: slice, origin: int) -> slice:

@@ -23,7 +23,7 @@ from ..errors import LandslideError
 from .blocks import Block, Watch, windows_of
 from .extra import INSTALL_BOTH, check_dask
 from .raster import Scene
-from .worker import FilesRecipe, Recipe, Work, appears, look, make_block
+from .worker import Recipe, Work, appears, look, make_block
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -102,7 +102,7 @@ def recipe_of(
     options: Options,
     files: Path,
     report: Callable[[str], object],
-) -> FilesRecipe:
+) -> Recipe:
     """Lay all that a network is made of in the folder `files`: workers need no file of their own, and convert none."""
     from ..runtimes.engines import converted
 
@@ -113,7 +113,7 @@ def recipe_of(
         if made is not None:
             shutil.copytree(made.parent, cache / made.parent.name, dirs_exist_ok=True)
     how = options.average_flips, options.uncertainty, options.bfloat16
-    return FilesRecipe(tuple(copies), str(cache), runtime, size, *how)
+    return Recipe(tuple(copies), str(cache), runtime, size, *how)
 
 
 def map_blocks(

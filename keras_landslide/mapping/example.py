@@ -8,14 +8,15 @@ from rasterio.transform import from_origin
 
 from ..models.loading import weights_file
 from ..models.saving import read_weights
-from ..settings import SCENE_WEIGHTS, Settings
+from ..paper import METRES_A_PIXEL
+from ..settings import SCENE_WEIGHTS
 from .plan import Options
 from .raster import opened, write_scene
 from .rasters import CLASSES
 from .scenes import map_scenes
 
-METRES = Settings().image_gsd
-CRS, TRANSFORM = "EPSG:32648", from_origin(500_000.0, 3_020_000.0, METRES, METRES)  # in the hills around Bijie
+# in the hills around Bijie
+CRS, TRANSFORM = "EPSG:32648", from_origin(500_000.0, 3_020_000.0, METRES_A_PIXEL, METRES_A_PIXEL)
 
 
 def mapped_example(
@@ -23,7 +24,6 @@ def mapped_example(
     folder: Path,
     *,
     overwrite: bool = False,
-    runtime: str | None = None,
     report: Callable[[str], object] = lambda line: None,
 ) -> tuple[np.ndarray, Path]:
     """Write `image`, `(H, W, 3)` uint8 RGB, to `folder` as `scene.tif` and map it with the weights for scenes.
@@ -32,7 +32,7 @@ def mapped_example(
     """
     write_scene(folder / "scene.tif", image, CRS, TRANSFORM)
     weights = [read_weights(weights_file(SCENE_WEIGHTS))]
-    how = Options(gsd=METRES, runtime=runtime)
+    how = Options(gsd=METRES_A_PIXEL)
     (made,) = map_scenes([folder / "scene.tif"], folder / "map", weights, how, overwrite=overwrite, report=report)
     with opened(folder / "map" / made.folder / CLASSES) as file:
         return file.read(1), folder / "map" / made.folder / "index.html"

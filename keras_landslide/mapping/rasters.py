@@ -125,15 +125,19 @@ def decided(levels: np.ndarray, threshold: float) -> np.ndarray:
     return np.where(levels == NODATA, np.uint8(NODATA), (levels > threshold * MOST).view(np.uint8))
 
 
+def _plain(width: int, height: int) -> dict:
+    """How rasterio creates a tiled GeoTIFF of one band of grey levels or classes."""
+    return {
+        "driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "uint8", "nodata": NODATA,
+        "tiled": True, "blockxsize": TILE, "blockysize": TILE, "bigtiff": "IF_SAFER",
+    }  # fmt: skip
+
+
 @contextmanager
 def _written(sheet: Sheet, paths: Mapping[str, Path], tags: Mapping[str, str]) -> Iterator[dict]:
     """Tiled GeoTIFFs, open to be written, by name."""
     height, width = sheet.shape
-    how = {
-        "driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "uint8", "nodata": NODATA,
-        "tiled": True, "blockxsize": TILE, "blockysize": TILE, "bigtiff": "IF_SAFER",
-        "crs": sheet.scene.crs, "transform": sheet.transform,
-    }  # fmt: skip
+    how = _plain(width, height) | {"crs": sheet.scene.crs, "transform": sheet.transform}
     files = {}
     try:
         for name, path in paths.items():
@@ -171,17 +175,8 @@ def _strips(
 
 def _write_grid(path: Path, grid: Grid, blocks: Path, side: int, kind: int) -> None:
     """The blocks in one file, from which any window can be read at another size."""
-    how = {
-        "driver": "GTiff",
-        "count": 1,
-        "dtype": "uint8",
-        "nodata": NODATA,
-        "compress": "DEFLATE",
-        "bigtiff": "IF_SAFER",
-    }
-    tiles = {"tiled": True, "blockxsize": TILE, "blockysize": TILE}
-    how |= {"width": grid.width, "height": grid.height, "transform": grid.transform}  # some transform, or it warns
-    with rasterio.open(path, "w", **how, **tiles) as file:
+    how = {"compress": "DEFLATE", "transform": grid.transform}  # some transform, or it warns
+    with rasterio.open(path, "w", **_plain(grid.width, grid.height), **how) as file:
         for top in range(0, grid.height, TILE):
             rows = slice(top, min(top + TILE, grid.height))
             file.write(

@@ -21,7 +21,7 @@ from .page import map_page
 from .plan import Job
 from .raster import Grid, opened
 from .rasters import Counts
-from .vectors import LAYER, LONGITUDE_LATITUDE, TURN, made_valid, placed, reprojected, write_layer
+from .vectors import GEOJSON, LAYER, placed, write_layer
 
 FINISHED = "scene.json"
 SUMMARY = "summary.csv"
@@ -125,33 +125,7 @@ def _write_outlines(folder: Path, job: Job, found: Sequence[Outline]) -> None:
     style = resources.files(__package__) / "outlines.qml"
     write_text(folder / "outlines.qml", style.read_text(encoding="utf-8"))
     if crs:
-        write_geojson(folder / "outlines.geojson", in_degrees(geometries, crs), fields)
-
-
-def in_degrees(geometries: Sequence, crs: str) -> np.ndarray:
-    """Outlines in longitude and latitude, cut in two where they cross the 180th meridian, as RFC 7946 wants it."""
-    moved = made_valid(reprojected(geometries, crs, LONGITUDE_LATITUDE))
-    west, _, east, _ = shapely.bounds(moved).T
-    for place in np.flatnonzero((east - west > 180) | (east > 180) | (west < -180)).tolist():
-        torn = reprojected([geometries[place]], crs, LONGITUDE_LATITUDE)[0]
-        whole = shapely.transform(torn, lambda points: points + TURN * (points < 0))
-        halves = made_valid([whole & shapely.box(0, -90, 180, 90), whole & shapely.box(180, -90, 360, 90)])
-        halves[1] = shapely.transform(halves[1], lambda points: points - TURN)
-        moved[place] = shapely.union_all(halves)
-    return moved
-
-
-def write_geojson(path: Path, geometries: np.ndarray, fields: dict) -> None:
-    """Outlines in longitude and latitude with their fields, as RFC 7946 wants them."""
-    features = [
-        {
-            "type": "Feature",
-            "geometry": shapely.geometry.mapping(geometry),
-            "properties": dict(zip(fields, values, strict=True)),
-        }
-        for geometry, *values in zip(shapely.orient_polygons(geometries), *fields.values(), strict=True)
-    ]
-    write_json(path, {"type": "FeatureCollection", "features": features})
+        write_layer(folder / "outlines.geojson", LAYER, geometries, fields, crs, GEOJSON)
 
 
 def _preview(job: Job) -> tuple[np.ndarray, Affine]:

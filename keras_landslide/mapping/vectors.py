@@ -104,10 +104,21 @@ def _georeference(path: Path, crs: str | None) -> str | None:
     return crs if known.is_geographic or known.is_projected else None
 
 
+# One kind of geometry in a layer is what every program reads.
+GEOPACKAGE = {"driver": "GPKG", "geometry_type": "MultiPolygon", "promote_to_multi": True}
+# In longitude and latitude, outlines cut in two at the 180th meridian; to a thousandth of a millimetre.
+GEOJSON = {"driver": "GeoJSON", "geometry_type": "Unknown", "RFC7946": "YES", "COORDINATE_PRECISION": 11}
+
+
 def write_layer(
-    path: Path | str, layer: str, geometries: Sequence | np.ndarray, fields: Mapping[str, Sequence], crs: str | None
+    path: Path | str,
+    layer: str,
+    geometries: Sequence | np.ndarray,
+    fields: Mapping[str, Sequence],
+    crs: str | None,
+    kind: Mapping = GEOPACKAGE,
 ) -> None:
-    """Write a GeoPackage with one layer of multipolygons; a file at `path` is replaced, and only by a complete one.
+    """Write polygons as one layer of a `GEOPACKAGE` or of `GEOJSON`; a file at `path` is replaced by a complete one.
 
     `fields` has columns of N numbers or texts by their names; NaN and None stay empty. Raises `LandslideError` where
     nothing can be written at `path`, and `OSError` where writing fails.
@@ -121,10 +132,8 @@ def write_layer(
                 [np.asarray(values) for values in fields.values()],
                 list(fields),
                 layer=layer,
-                driver="GPKG",
-                geometry_type="MultiPolygon",  # one kind in a layer, which is what every program reads
-                promote_to_multi=True,
                 crs=crs,
+                **kind,
             )
         except RuntimeError as error:
             raise OSError(f"{path}: writing failed ({_one_line(error)}).") from error

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from .. import __version__
 from ..console import load_tensorflow
@@ -28,22 +27,11 @@ LOOKS = 10  # seconds for a worker to see a folder
 _one_at_a_time = threading.Lock()  # no runtime is called from two threads
 
 
-class Recipe(Protocol):
-    """How a worker makes its network; equal ones make the same, so that it is kept from task to task."""
-
-    @property
-    def size(self) -> int: ...
-
-    def network(self, threads: int) -> Network:
-        """A network that computes in so many threads; raises `LandslideError` where the worker lacks something."""
-        ...
-
-    def __hash__(self) -> int: ...
-
-
 @dataclass(frozen=True)
-class FilesRecipe:
-    """A network from files in a folder that all workers see: weights, and in `cache` what was converted of them."""
+class Recipe:
+    """How a worker makes its network, from files in a folder that all workers see: weights, and in `cache` what was
+    converted of them. Equal ones make the same, so that it is kept from task to task.
+    """
 
     weights: tuple[str, ...]
     cache: str
@@ -54,6 +42,7 @@ class FilesRecipe:
     bfloat16: bool
 
     def network(self, threads: int) -> Network:
+        """A network that computes in so many threads; raises `LandslideError` where the worker lacks something."""
         load_tensorflow()
         from ..models.saving import read_weights
         from ..runtimes.engines import engine

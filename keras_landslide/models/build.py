@@ -9,6 +9,7 @@ import keras
 from keras import layers, ops
 
 from ..errors import LandslideError, unknown_name
+from ..paper import row_name
 from ..settings import SMALLEST_INPUT, WITHOUT_OUTPUT_STRIDE
 from .backbones import NORMALISATIONS, backbone_named, build_backbone, check_output_stride, fixed_names
 from .deeplabv3plus import deeplabv3plus
@@ -92,7 +93,7 @@ def build_model(
         x = plan.auxiliary(features, momentum=momentum)
         auxiliary = _probabilities(x, inputs, classes, name="auxiliary", prefix="auxiliary_")
         outputs = {"probabilities": outputs, "auxiliary": auxiliary}
-    return keras.Model(inputs, outputs, name=f"{architecture}_{backbone}")
+    return keras.Model(inputs, outputs, name=row_name(architecture, backbone))
 
 
 def UNet(backbone: str, **options) -> keras.Model:

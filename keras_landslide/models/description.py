@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from ..data.classes import CLASS_NAMES, MOST_PROBABLE, class_names
 from ..errors import LandslideError
-from ..paper import INPUT_SIZE
+from ..paper import INPUT_SIZE, row_name
 from ..settings import SMALLEST_INPUT
 from .backbones import NORMALISATIONS, backbone_named
 
@@ -109,7 +109,7 @@ class Description:
     @property
     def name(self) -> str:
         """The row, such as `pspnet_mobilenet_v2`."""
-        return f"{self.architecture}_{self.backbone}"
+        return row_name(self.architecture, self.backbone)
 
     def to_json(self) -> dict:
         """Plain values, with the format's number."""

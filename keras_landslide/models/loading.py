@@ -27,6 +27,10 @@ def load_model(
     Returns a `keras.Model` from RGB 0–255 `(N, H, W, 3)` to float32 probabilities `(N, H, W, classes)`, for images of
     any size unless `input_shape` fixes one; its attribute `description` is what the file says of itself. Raises
     `LandslideError` if the file is missing, damaged or of another model.
+
+    >>> model = load_model("pspnet_mobilenet_v2")
+    >>> model.output_shape, model.description.threshold
+    ((None, None, None, 2), 0.8)
     """
     return rebuilt(read_weights(weights_file(path_or_name)), input_shape=input_shape)
 

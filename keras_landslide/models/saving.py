@@ -173,29 +173,22 @@ def load_backbone_weights(network: keras.Model, path: Path | str) -> list[str]:
     """Load what `path` holds into the backbone `network` by layer name, and log in one line what stays random.
 
     Returns the names of the layers that stay random. The file may hold a whole application network, with or without
-    its classifier, or only its first stages. Raises `LandslideError` if it has no layer of the backbone, or one of
-    another shape.
+    its classifier, or only its first stages. Raises `LandslideError`, and loads nothing, if it has no layer of the
+    backbone, or one of another shape.
     """
-    stored = _with_fixed_names(read_layers(path), network)
-    random_layers, loaded = [], 0
-    for layer in layers_with_weights(network):
-        if layer.name not in stored:
-            random_layers.append(layer.name)
-            continue
-        wanted = [tuple(weight.shape) for weight in layer.weights]
-        found = [array.shape for array in stored[layer.name]]
-        if wanted != found:
-            raise LandslideError(
-                f"{path}: layer {layer.name} has {_shapes(found)}, this backbone needs {_shapes(wanted)}."
-            )
-        layer.set_weights(stored[layer.name])
-        loaded += 1
-    if not loaded:
+    stored, layers = _with_fixed_names(read_layers(path), network), layers_with_weights(network)
+    random_layers = [layer.name for layer in layers if layer.name not in stored]
+    if len(random_layers) == len(layers):
         raise LandslideError(f"{path}: holds no layer of this backbone; give the weights of the same network.")
+    misfits = _misfits(network, stored)
+    _refuse_misfits(network, path, {name: misfit for name, misfit in misfits.items() if name in stored})
+    for layer in layers:
+        if layer.name in stored:
+            layer.set_weights(stored[layer.name])
     if random_layers:
         log.warning(
             "%s holds %d of %d layers of the backbone; %s to %s stay random.",
-            path, loaded, loaded + len(random_layers), random_layers[0], random_layers[-1],
+            path, len(layers) - len(random_layers), len(layers), random_layers[0], random_layers[-1],
         )  # fmt: skip
     return random_layers
 

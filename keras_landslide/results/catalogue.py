@@ -7,7 +7,7 @@ from importlib import resources
 
 from ..console import Track, untracked
 from ..files.atomic import csv_text
-from ..paper import INPUT_SIZE
+from ..paper import INPUT_SIZE, row_name
 from ..settings import ARCHITECTURES, BACKBONES
 
 SHIPPED = (INPUT_SIZE, 8)  # image size and output stride of the table that ships
@@ -25,7 +25,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        return f"{self.architecture}_{self.backbone}"
+        return row_name(self.architecture, self.backbone)
 
 
 def catalogue(image_size: int, output_stride: int, track: Track = untracked) -> list[Entry]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..files.atomic import read_json
-from ..paper import ROWS, TABLE_5
+from ..paper import ROWS, TABLE_5, row_name
 from ..scores import confusion_matrix, landslide_iou, mean_iou
 from .estimates import Estimate, difference, estimate, false_alarms
 from .formats import Cell, Table
@@ -106,7 +106,7 @@ def best(folder: Path | str, rows: Mapping[str, Result]) -> Table:
     lines: list[tuple[Cell, ...]] = []
     if path.exists():
         result = read_result(path)
-        row = rows.get("{architecture}_{backbone}".format_map(result.settings))
+        row = rows.get(row_name(result.settings["architecture"], result.settings["backbone"]))
         gained = None
         if row is not None:
             gained = difference(result, row, landslide_iou)

@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..console import Track, untracked
 from ..data.layouts import find_samples
 from ..data.sample import Sample
 from ..errors import LandslideError
@@ -44,7 +43,7 @@ def named_samples(data: Path | str, names: Collection[str]) -> list[Sample]:
     return samples
 
 
-def fits(result: Result, samples: Collection[Sample], track: Track = untracked) -> list[dict[str, Fit]] | None:
+def fits(result: Result, samples: Collection[Sample]) -> list[dict[str, Fit]] | None:
     """For each of the result's decisions, how its maps fit the masks of `samples`, by image; `None` without maps.
 
     Raises `LandslideError` where a map is missing or of another size than its mask.
@@ -52,11 +51,11 @@ def fits(result: Result, samples: Collection[Sample], track: Track = untracked) 
     if not result.maps.is_dir():
         return None
     of_decisions: list[dict[str, Fit]] = [{} for _ in result.decisions]
-    for sample in track(samples):
+    for sample in samples:
         probability, truth = map_and_mask(result, sample)
         for decision, of_images in zip(result.decisions, of_decisions, strict=True):
             marked = probability > decision.threshold
-            of_images[sample.name] = Fit(boundary_f1(truth, marked), landslide_iou(truth, marked))
+            of_images[sample.name] = Fit(boundary_f1(truth, marked), iou_of_touching(truth, marked))
     return of_decisions
 
 
@@ -97,7 +96,7 @@ def _distances(of: np.ndarray, to: np.ndarray) -> np.ndarray:
     return cv2.distanceTransform((~to).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[of]
 
 
-def landslide_iou(truth: np.ndarray, marked: np.ndarray) -> float:
+def iou_of_touching(truth: np.ndarray, marked: np.ndarray) -> float:
     """IoU of a mask's landslide with the marked pieces that touch it, `(H, W)` bool both; a piece is 8-connected.
 
     A mask of Bijie marks one landslide. What is marked elsewhere in the image is an error of its own, or a landslide

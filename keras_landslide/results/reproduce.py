@@ -115,8 +115,7 @@ def reproduced(row: Row, name: str, options: argparse.Namespace, *, average_flip
     """
     chosen = {"architecture": row.architecture, "backbone": row.backbone, "seed": options.seed, **changes}
     settings = preset(options.preset, **{**chosen, **(QUICK if options.quick else {})})
-    split = load_split(options.data, options.split, seed=options.seed, negatives=True)
-    split = few(split) if options.quick else split
+    split = split_of(options, negatives=True)
     tested = dataclasses.replace(split, subsets={"test": split.subset("test")})
     completed = labelled(tested, "completed")
     trained(settings, split, Path(options.out))
@@ -131,6 +130,12 @@ def write_result(options: argparse.Namespace, name: str, content: dict) -> None:
     path = Path(options.results) / f"{result_name(name, options.seed)}.json"
     write_json(path, content)
     print(f"Result: {path}")
+
+
+def split_of(options: argparse.Namespace, *, negatives: bool = False) -> Split:
+    """The split that the options of an experiment name, `few` of it with `--quick`."""
+    split = load_split(options.data, options.split, seed=options.seed, negatives=negatives)
+    return few(split) if options.quick else split
 
 
 def few(split: Split, order: Callable[[Sample], object] = lambda sample: sample.name) -> Split:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..markup import Content, Element, element, facts, folded, page, picture, section, table
-from ..paper import ROWS
+from ..paper import ROWS, row_name
 from ..pictures import curves_figure, svg_text
-from ..settings import GROUPS, LABELS, SPLITS, Settings
+from ..settings import LABELS, SECTIONS, SPLITS, Settings
 from .run_record import RunRecord
 from .run_scores import Predicted, interval_of, paper_section, percent, picture_sections, validation_section
 
@@ -25,7 +25,7 @@ def report_page(record: RunRecord, predicted: Mapping[str, Predicted], without_p
     title, scores = f"Training run: {record.title}", record.scores
     sections = [_training(record)] if record.history else []
     if scores:
-        row = ROWS.get(f"{record.settings.architecture}_{record.settings.backbone}")
+        row = ROWS.get(row_name(record.settings.architecture, record.settings.backbone))
         sections += [validation_section(scores), paper_section(scores, row, f"{record.folder}/best.weights.h5")]
         sections += picture_sections(scores, predicted, without_pictures)
     sections += [_data(record), *_start(record), *_settings(record.settings), *_machine(record), _files(record)]
@@ -171,7 +171,7 @@ def _settings(settings: Settings) -> list[Element]:
                 if field["group"] == group
             ],
         )
-        for group, text in GROUPS.items()
+        for group, text in SECTIONS.items()
     ]
     return [
         section("Departures from the paper", table("Settings that are not the paper's", head, departures)),

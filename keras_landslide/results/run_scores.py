@@ -11,7 +11,7 @@ from ..files.images import jpeg
 from ..markup import Content, Element, element, folded, picture, section, table
 from ..paper import CITATION, TEST_IMAGES, Row
 from ..pictures import ERRORS, LABEL, errors_drawn
-from ..scores import class_scores, confusion_matrix, interval, mean_scores
+from ..scores import confusion_matrix, interval, of_class, of_means
 from .run_record import Scores
 
 PICTURES = 6  # of the worst images, and of the best
@@ -53,7 +53,7 @@ def validation_section(scores: Scores) -> Element:
         f"{scores.ground} groups of images that share ground."
     )
     rows: list[list[Content]] = [
-        [name, *(_with_interval(scores, _of_class(number, score)) for score in CLASS_SCORES)]
+        [name, *(_with_interval(scores, of_class(score, number)) for score in CLASS_SCORES)]
         for number, name in enumerate(scores.class_names)
     ]
     by_class = table("Scores by class (%)", ["class", *CLASS_SCORES.values()], rows)
@@ -72,14 +72,6 @@ def _decision(scores: Scores) -> list[str]:
         f"with it {scores.score_name} is {after} % over these images and {threshold.negatives} without landslide, "
         f"without it {before} %."
     ]
-
-
-def _of_class(number: int, score: str) -> Callable[[np.ndarray], float]:
-    return lambda confusion: float(class_scores(confusion)[score][number])
-
-
-def _of_means(score: str) -> Callable[[np.ndarray], float]:
-    return lambda confusion: mean_scores(confusion)[score]
 
 
 def _with_interval(scores: Scores, score: Callable[[np.ndarray], float]) -> Element:
@@ -125,7 +117,7 @@ def paper_section(scores: Scores, row: Row | None, weights: str) -> Element:
     title = "Beside the paper"
     if row is None or row.miou is None or len(scores.class_names) != 2:
         return section(title, element("p", "The paper has no figures for this model and these classes."))
-    ours = [_with_interval(scores, _of_means(score)) for score in MEAN_SCORES]
+    ours = [_with_interval(scores, of_means(score)) for score in MEAN_SCORES]
     theirs = [f"{figure:.2f}" for figure in (row.miou, row.recall, row.precision)]
     rows: list[list[Content]] = [
         [f"this run, {len(scores.per_image)} validation images", *ours],

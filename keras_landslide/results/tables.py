@@ -11,7 +11,7 @@ from ..console import Track, untracked
 from ..errors import LandslideError
 from ..files.atomic import write_text
 from ..paper import ROWS, TABLE_5, TABLE_5_SLIP, TABLE_6, TABLE_6_SLIP, TEST_IMAGES
-from ..scores import FALSE_ALARM, class_scores, landslide_iou, mean_iou, mean_scores
+from ..scores import FALSE_ALARM, landslide_iou, mean_iou, of_class, of_means
 from . import comparisons, error_analysis
 from .estimates import (
     Estimate,
@@ -96,7 +96,7 @@ def table_5(rows: Mapping[str, Result]) -> Table:
     for row in ROWS.values():
         if row in TABLE_5 or row.name in rows:
             printed = tuple(figure and figure / 100 for figure in (row.miou, row.recall, row.precision))
-            scores = (mean_iou, _mean("mean_recall"), _mean("mean_precision"), landslide_iou)
+            scores = (mean_iou, of_means("mean_recall"), of_means("mean_precision"), landslide_iou)
             lines += _lines(row.title, printed, rows.get(row.name), scores)
     head = ("paper: mIoU", "paper: recall", "paper: precision", "mIoU", "recall", "precision", "landslide IoU")
     notes = (
@@ -116,11 +116,11 @@ def table_6(rows: Mapping[str, Result]) -> Table:
     """Table 6: both classes of the two PSPNets, beside the paper's corrected figures."""
     lines: list[tuple[Cell, ...]] = []
     for name, classes in TABLE_6.items():
-        for number, of_class in ((1, "landslide"), (0, "background")):
-            printed = classes[of_class]
+        for number, class_name in ((1, "landslide"), (0, "background")):
+            printed = classes[class_name]
             figures = tuple(figure / 100 for figure in (printed.precision, printed.recall, printed.iou))
-            scores = [_of_class(score, number) for score in ("precision", "recall", "iou")]
-            lines += _lines(f"{ROWS[name].title}, {of_class}", figures, rows.get(name), scores)
+            scores = [of_class(score, number) for score in ("precision", "recall", "iou")]
+            lines += _lines(f"{ROWS[name].title}, {class_name}", figures, rows.get(name), scores)
     head = ("paper: precision", "paper: recall", "paper: IoU", "precision", "recall", "IoU")
     title = "Table 6: the two classes of PSPNet"
     return Table("table6", title, ("model, class", *head), tuple(lines), (TABLE_6_SLIP,))
@@ -144,14 +144,6 @@ def _lines(
 
 def _with_threshold(title: str, decision: Decision) -> str:
     return f"{title}, threshold {decision.threshold:g}"
-
-
-def _mean(name: str) -> Score:
-    return lambda confusion: mean_scores(confusion)[name]
-
-
-def _of_class(score: str, number: int) -> Score:
-    return lambda confusion: float(class_scores(confusion)[score][number])
 
 
 def beyond(rows: Mapping[str, Result], measured: Mapping[str, list[dict[str, Fit]] | None]) -> Table:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from .compute import processor
 
-COMPUTING = ("tensorflow", "keras", "numpy", "opencv-python-headless")
+PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
 
 
 def circumstances() -> dict:
@@ -19,7 +19,7 @@ def circumstances() -> dict:
     return {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
-        "versions": {name: metadata.version(name) for name in COMPUTING},
+        "versions": {name: metadata.version(name) for name in PACKAGES},
         "commit": commit(),
     }
 

@@ -17,6 +17,7 @@ from ..models.build import build_model, check_network, initialise_backbone
 from ..models.description import Data, Description, Scale, Start
 from ..models.loading import weights_file
 from ..models.saving import StoredWeights, initialise_from, layers_with_weights, read_weights
+from ..paper import row_name
 from ..settings import AUTO, Settings
 from .allocator import keep_freed_memory
 from .checkpoint import Checkpoint
@@ -117,7 +118,7 @@ def initial_weights(settings: Settings) -> StoredWeights | None:
     if settings.init_weights is None:
         return None
     weights = read_weights(weights_file(settings.init_weights))
-    held, wanted = weights.description.name, f"{settings.architecture}_{settings.backbone}"
+    held, wanted = weights.description.name, row_name(settings.architecture, settings.backbone)
     if held != wanted:
         raise LandslideError(
             f"{weights.path}: these weights are of {held}, not of {wanted}; give others as --init-weights, or "

@@ -21,10 +21,10 @@ from keras_landslide.data.synthetic import write_dataset
 from keras_landslide.runtimes.export import FORMATS
 from keras_landslide.settings import (
     AUGMENTATIONS,
-    GROUPS,
     LABELS,
     PRESET_MEANINGS,
     PRESETS,
+    SECTIONS,
     SPLITS,
     SUBSETS,
     Settings,
@@ -280,7 +280,7 @@ def test_help_lists_the_choices_of_every_option_and_what_they_mean(capsys, monke
     for name, choices in listed.items():
         for choice, meaning in choices.items():
             assert f"{choice} ({meaning})" in options[name], (name, choice)
-    groups = [line for line in text.splitlines() if line in ("run:", *(f"{name}:" for name in GROUPS))]
+    groups = [line for line in text.splitlines() if line in ("run:", *(f"{name}:" for name in SECTIONS))]
     assert groups == ["run:", "data:", "model:", "schedule:", "loss:", "machine:"]
     assert set(PRESET_MEANINGS) == set(PRESETS)
     for command, option, choices in (

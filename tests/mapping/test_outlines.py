@@ -15,8 +15,7 @@ from keras_landslide.mapping import outlines as module
 from keras_landslide.mapping.outlines import Outline, outlines
 from keras_landslide.mapping.raster import Grid, open_scene
 from keras_landslide.mapping.rasters import CLASSES, PROBABILITY, Sheet
-from keras_landslide.mapping.results import write_geojson
-from keras_landslide.mapping.vectors import transformed, write_layer
+from keras_landslide.mapping.vectors import GEOJSON, write_layer
 from tests.mapping.test_raster import ACROSS, ALONG, AXIS, LATITUDE, MERCATOR_NORTH
 from tests.scenes import MERCATOR, PLACE, UTM, noise, write_scene
 
@@ -192,7 +191,7 @@ def written(outlined, tmp_path) -> tuple[Path, list[Outline]]:
     geometries = [one.geometry for one in found]
     fields = {"id": [one.number for one in found], "area_m2": [one.area for one in found]}
     write_layer(tmp_path / "outlines.gpkg", "landslides", geometries, fields, UTM)
-    write_geojson(tmp_path / "outlines.geojson", transformed(geometries, UTM, "EPSG:4326"), fields)
+    write_layer(tmp_path / "outlines.geojson", "landslides", geometries, fields, UTM, GEOJSON)
     return tmp_path, found
 
 

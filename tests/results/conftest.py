@@ -22,6 +22,7 @@ def quickly(bijie, tmp_path, monkeypatch, capsys):
     It returns the exit code, the result and what was printed. The rows themselves are trained by `test_quick`. Keras is
     loaded here, because tests of tables and figures need none.
     """
+    from keras_landslide.results import reproduce
     from keras_landslide.training import plan
     from tests.results.test_experiments import loaded
     from tests.small import small_network
@@ -30,8 +31,9 @@ def quickly(bijie, tmp_path, monkeypatch, capsys):
 
     def with_known_splits(script):
         """A split is immutable, and looking at a thousand images takes seconds."""
-        if hasattr(script, "load_split"):
-            monkeypatch.setattr(script, "load_split", known_split)
+        for module in (reproduce, script):
+            if hasattr(module, "load_split"):
+                monkeypatch.setattr(module, "load_split", known_split)
         return script
 
     def quick(name: str, *arguments) -> tuple[int, dict, str]:

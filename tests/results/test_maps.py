@@ -11,7 +11,7 @@ from keras_landslide.results.maps import (
     calibration_error,
     fits,
     histogram,
-    landslide_iou,
+    iou_of_touching,
     named_samples,
     outline,
     precision_recall,
@@ -95,17 +95,17 @@ def test_a_landslide_is_compared_with_the_pieces_that_touch_it():
         ".##..#",
         "...#..",
     )  # the piece of three joins a pixel at its corner; the other piece does not touch the mask
-    assert landslide_iou(truth, beside) == 3 / 5
-    assert landslide_iou(truth, truth) == 1
+    assert iou_of_touching(truth, beside) == 3 / 5
+    assert iou_of_touching(truth, truth) == 1
     in_pieces = drawn(
         "......",
         ".#....",
         "..#...",
         "......",
     )
-    assert landslide_iou(truth, in_pieces) == 2 / 4
-    assert landslide_iou(truth, np.zeros_like(truth)) == 0
-    assert np.isnan(landslide_iou(np.zeros_like(truth), truth))
+    assert iou_of_touching(truth, in_pieces) == 2 / 4
+    assert iou_of_touching(truth, np.zeros_like(truth)) == 0
+    assert np.isnan(iou_of_touching(np.zeros_like(truth), truth))
 
 
 @pytest.fixture

@@ -38,6 +38,6 @@ def test_numbers_are_read_without_tensorflow(tmp_path):
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     assert "MobileNet" in ended.stdout and (tmp_path / "curves.png").is_file()
-    control = READING.replace("import sys\n", "import sys\nimport keras_landslide.models\n", 1)
-    ended = subprocess.run([*command[:2], control, *command[3:]], cwd=ROOT, capture_output=True, text=True)
+    control = "import sys\nimport keras_landslide.models\n" + READING[READING.index("loaded = ") :]
+    ended = subprocess.run([sys.executable, "-c", control], cwd=ROOT, capture_output=True, text=True)
     assert "loaded: " in ended.stderr
