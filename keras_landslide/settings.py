@@ -93,8 +93,19 @@ SECTIONS = {  # of `train --help` and of a report
 }
 
 
-def _setting(default, group: str, text: str, choices: dict[str, str] | None = None):
-    return field(default=default, metadata={"group": group, "help": text, "choices": choices or {}})
+def _setting(default, group: str, text: str, choices: dict[str, str] | None = None, *, least=None, most=None):
+    told = {"group": group, "help": text, "choices": choices or {}, "least": least, "most": most}
+    return field(default=default, metadata=told)
+
+
+def _check_range(one: dataclasses.Field, value) -> None:
+    """Raise `LandslideError` for a value that is none of the choices, or below or above what is possible."""
+    choices, least, most = (one.metadata[name] for name in ("choices", "least", "most"))
+    if choices and value not in choices:
+        raise unknown_name(flag(one.name), value, choices)
+    if least is not None and not least <= value <= (value if most is None else most):
+        allowed = f"{least} or more" if most is None else f"{least} to {most}"
+        raise LandslideError(f"{flag(one.name)} {value} is not possible; give {allowed}.")
 
 
 @dataclass(frozen=True)
@@ -117,15 +128,19 @@ class Settings:
         "start from a .weights.h5 of the same row that train wrote, for any number of classes; instead of "
         "--backbone-weights",
     )
-    image_size: int = _setting(INPUT_SIZE, "model", "side of the square input in pixels (input_shape)")
-    classes: int = _setting(2, "model", "number of classes, background included")
+    image_size: int = _setting(
+        INPUT_SIZE, "model", "side of the square input in pixels (input_shape)", least=SMALLEST_INPUT
+    )
+    classes: int = _setting(2, "model", "number of classes, background included", least=2, most=MOST_CLASSES)
     output_stride: int = _setting(8, "model", "8, 16 or, but for vgg16, 32 (downsample_factor); U-Net has none")
-    frozen_epochs: int = _setting(50, "schedule", "epochs with the backbone frozen (freeze_epoch); 0 for none")
-    unfrozen_epochs: int = _setting(100, "schedule", "epochs with everything trained, after those (unfreeze_epoch)")
+    frozen_epochs: int = _setting(50, "schedule", "epochs with the backbone frozen (freeze_epoch); 0 for none", least=0)
+    unfrozen_epochs: int = _setting(
+        100, "schedule", "epochs with everything trained, after those (unfreeze_epoch)", least=0
+    )
     frozen_learning_rate: float = _setting(1e-4, "schedule", "Adam's learning rate while frozen")
     unfrozen_learning_rate: float = _setting(1e-5, "schedule", "Adam's learning rate while unfrozen")
-    frozen_batch_size: int = _setting(8, "schedule", "images a step while frozen")
-    unfrozen_batch_size: int = _setting(4, "schedule", "images a step while unfrozen")
+    frozen_batch_size: int = _setting(8, "schedule", "images a step while frozen", least=1)
+    unfrozen_batch_size: int = _setting(4, "schedule", "images a step while unfrozen", least=1)
     learning_rate_schedule: str = _setting("constant", "schedule", "how the learning rate goes on", SCHEDULES)
     focal: bool = _setting(True, "loss", "use the focal loss")
     dice: bool = _setting(True, "loss", "use the dice loss; without both, weighted cross-entropy")
@@ -134,23 +149,31 @@ class Settings:
         0.0,
         "schedule",
         "keep a moving average of the weights over the steps, of this momentum, such as 0.995; 0 for none",
+        least=0,
+        most=0.9999,
     )
     early_stopping: bool = _setting(
         True, "schedule", "end a phase when validation mIoU has not risen for --patience epochs"
     )
-    patience: int = _setting(10, "schedule", "epochs without a better validation mIoU before a phase ends")
+    patience: int = _setting(10, "schedule", "epochs without a better validation mIoU before a phase ends", least=1)
     augmentation: str = _setting("paper", "data", "how images are varied while training", AUGMENTATIONS)
     samples_per_epoch: int = _setting(
-        0, "data", f"samples an epoch (Table 2: {PAPER_SAMPLES_PER_EPOCH}); 0: each image once"
+        0, "data", f"samples an epoch (Table 2: {PAPER_SAMPLES_PER_EPOCH}); 0: each image once", least=0
     )
     negatives: int | str = _setting(0, "data", "images without landslide added to each epoch, a number or all")
     sampling: str = _setting("squeeze", "data", "how images come into the input", SAMPLINGS)
-    zoom: float = _setting(1.0, "data", "with --sampling native, pixels of the input for a pixel of an image")
+    zoom: float = _setting(
+        1.0, "data", "with --sampling native, pixels of the input for a pixel of an image", least=0.01, most=100
+    )
     image_gsd: float = _setting(
-        METRES_A_PIXEL, "data", "metres a pixel of the images (ground sampling distance), for --sampling native"
+        METRES_A_PIXEL,
+        "data",
+        "metres a pixel of the images (ground sampling distance), for --sampling native",
+        least=0.01,
+        most=100,
     )
     num_workers: int = _setting(
-        0, "machine", "parallel readers (the paper: 1, the result is the same); 0 lets TensorFlow choose"
+        0, "machine", "parallel readers (the paper: 1, the result is the same); 0 lets TensorFlow choose", least=0
     )
     eager: bool = _setting(False, "machine", "run step by step without a graph, for debugging; several times slower")
     batch_normalization_momentum: float | None = _setting(
@@ -165,17 +188,11 @@ class Settings:
     )
     precision: str = _setting("float32", "machine", "of the layers' arithmetic; weights have 32 bits", PRECISIONS)
     jit: str = _setting(AUTO, "machine", "whether XLA compiles the step", JIT)
-    seed: int = _setting(0, "schedule", "of everything random")
+    seed: int = _setting(0, "schedule", "of everything random", least=0, most=MAX_SEED)
 
     def __post_init__(self):
-        for name, least in _LEAST.items():
-            if not least <= getattr(self, name) <= _MOST.get(name, getattr(self, name)):
-                allowed = f"{least} to {_MOST[name]}" if name in _MOST else f"{least} or more"
-                raise LandslideError(f"{flag(name)} {getattr(self, name)} is not possible; give {allowed}.")
-        for name in ("learning_rate_schedule", "augmentation", "sampling", "precision", "jit"):
-            choices = _FIELDS[name].metadata["choices"]
-            if getattr(self, name) not in choices:
-                raise unknown_name(flag(name), getattr(self, name), choices)
+        for one in dataclasses.fields(self):
+            _check_range(one, getattr(self, one.name))
         self._check_count("negatives", 0)
         self._check_count("devices", 1)
         self._check_fractions()
@@ -229,14 +246,6 @@ class Settings:
         """The settings that `to_json` gave; one that the content does not know has its default."""
         return cls(**{**content, "class_weights": tuple(content["class_weights"])})
 
-
-_FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
-_LEAST = {
-    "image_size": SMALLEST_INPUT, "classes": 2, "frozen_epochs": 0, "unfrozen_epochs": 0, "frozen_batch_size": 1,
-    "unfrozen_batch_size": 1, "patience": 1, "samples_per_epoch": 0, "num_workers": 0, "seed": 0,
-    "zoom": 0.01, "image_gsd": 0.01, "weight_averaging": 0,
-}  # fmt: skip
-_MOST = {"seed": MAX_SEED, "classes": MOST_CLASSES, "zoom": 100, "image_gsd": 100, "weight_averaging": 0.9999}
 
 PRESET_MEANINGS = {
     "paper": "Table 4 of the paper; takes long without a GPU",

@@ -193,13 +193,9 @@ def read_settings(folder: Path | str) -> RunSettings:
 
 def _settings(content: dict[str, Any], path: Path) -> Settings:
     try:
-        settings = Settings.from_json(content["settings"])
-        known = settings.architecture in ARCHITECTURES and settings.backbone in BACKBONES
+        return Settings.from_json(content["settings"])
     except (LandslideError, TypeError, KeyError) as error:
         raise _damaged(path, f"settings: {error}") from error
-    if not known:
-        raise _damaged(path, f"settings: {settings.architecture} on {settings.backbone} is no model of this version")
-    return settings
 
 
 def read_scores(path: Path) -> Scores:

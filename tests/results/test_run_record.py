@@ -50,7 +50,7 @@ def test_a_folder_that_holds_no_run(tmp_path):
         (SETTINGS | {"settings": SETTINGS["settings"] | {"image_size": 3}}, "--image-size 3 is not possible"),
         (SETTINGS | {"settings": SETTINGS["settings"] | {"image_size": "wide"}}, "settings: "),
         (SETTINGS | {"settings": SETTINGS["settings"] | {"colour": "red"}}, "colour"),
-        (SETTINGS | {"settings": SETTINGS["settings"] | {"backbone": "vgg99"}}, "pspnet on vgg99 is no model"),
+        (SETTINGS | {"settings": SETTINGS["settings"] | {"backbone": "vgg99"}}, "settings: Unknown --backbone 'vgg99'"),
         (SETTINGS | {"settings": 5}, "settings: "),
         (SETTINGS | {"data": {"folder": "/data"}}, "images.split: Field required"),
         (SETTINGS | {"machine": "fast"}, "machine"),

@@ -37,8 +37,8 @@ def nothing_is_read(monkeypatch):
     ],
 )
 def test_a_network_that_cannot_be_is_refused_before_any_file_is_read(wrong, message, nothing_is_read, tmp_path):
-    settings = dataclasses.replace(SETTINGS, init_weights=str(tmp_path / "none.weights.h5"), **wrong)
     with pytest.raises(LandslideError, match=message):
+        settings = dataclasses.replace(SETTINGS, init_weights=str(tmp_path / "none.weights.h5"), **wrong)
         planned(settings, Source(str(tmp_path), "auto"), tmp_path / "run")
 
 
