@@ -14,6 +14,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_landslide.console import bar
 from keras_landslide.data.labels import without_doubtful
@@ -34,11 +35,15 @@ from keras_landslide.results.reproduce import (
 from keras_landslide.scores import landslide_iou
 from keras_landslide.settings import ALL, COMPUTING, Settings, preset
 
+if TYPE_CHECKING:
+    from keras_landslide.training.runs import Run
+
 REFERENCE = "preset"
 DOUBTFUL = "doubtful_ignored"  # what only a neighbour's mask marks is neither landslide nor background
 FLIPS = "flips"  # every image is scored in four mirror images, averaged
-KEPT = ("images", "miou", "landslide", "groups", "per_image", "decision_threshold")  # mirror images choose no threshold
 ALONE = "alone"  # the counts of the same run without mirror images
+# Of scores; mirror images choose no threshold, and their time is not that of a training.
+KEPT = ("images", "miou", "landslide", "groups", "per_image", "decision_threshold", ALONE, "minutes")
 PAIR = Pair((REFERENCE, "try"), (REFERENCE, "try"))
 TRIES: dict[str, dict] = {
     REFERENCE: {},
@@ -106,18 +111,23 @@ def validated(name: str, seed: int, split: Split, options: argparse.Namespace) -
     settings = settings_of(name, seed, options)
     shown = without_doubtful(split, bar("finding overlaps")) if name == DOUBTFUL else split
     run = trained(settings, shown, Path(options.out) / f"{REFERENCE if name == FLIPS else name}_{seed}")
-    scores, more = read_json(run.scores), {}
-    if name == FLIPS:
-        # compared with this very run, which need not be the one that stands there as the preset's
-        started, more = time.monotonic(), {ALONE: scores["per_image"]}
-        scores = scored(run.best_weights, split, "val", average_flips=True)
-        more["minutes"] = round((time.monotonic() - started) / 60, 1)
+    scores = scored_in_mirror_images(run, split) if name == FLIPS else read_json(run.scores)
     return {
-        **{key: scores[key] for key in KEPT if key in scores},
         **came_about(run.folder, run.history),
+        **{key: scores[key] for key in KEPT if key in scores},
         "settings": run.description.settings,
-        **more,
     }
+
+
+def scored_in_mirror_images(run: "Run", split: Split) -> dict:
+    """The run's validation scores with mirror images, their time, and its counts without them.
+
+    They are compared with these, because the run need not be the one that stands there as the preset's.
+    """
+    started = time.monotonic()
+    averaged = scored(run.best_weights, split, "val", average_flips=True)
+    minutes = round((time.monotonic() - started) / 60, 1)
+    return {**averaged, ALONE: read_json(run.scores)["per_image"], "minutes": minutes}
 
 
 def compared(found: dict[str, dict]) -> dict[str, dict]:

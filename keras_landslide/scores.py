@@ -124,17 +124,16 @@ def paired_difference(
     return whole, _middle([difference(drawn) for drawn in _resampled(pairs, groups, seed)])
 
 
-def share_interval(count: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of a share that was found `count` times in `total` cases which do not depend on each other.
+def share_interval(share: float, total: int) -> tuple[float, float]:
+    """The 95 % interval of a share, a fraction of `total` cases that do not depend on each other.
 
     Wilson 1927 (https://doi.org/10.2307/2276774): it has a width where nothing was found, too, as drawing the same
     cases again has not.
 
-    >>> print("{:.3f} {:.3f}".format(*share_interval(0, 70)))
+    >>> print("{:.3f} {:.3f}".format(*share_interval(0.0, 70)))
     0.000 0.052
     """
     spread = NORMAL_95**2 / total
-    share = count / total
     middle = (share + spread / 2) / (1 + spread)
     half = math.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
     return max(0.0, middle - half), min(1.0, middle + half)

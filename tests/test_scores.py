@@ -33,8 +33,8 @@ def test_scores_of_a_hand_made_matrix():
 )
 def test_the_interval_of_a_share_is_the_published_one(count, total, low, high):
     """Newcombe 1998, Statistics in Medicine 17, table I, method 3 (Wilson)."""
-    assert share_interval(count, total) == pytest.approx((low, high), abs=5e-5)
-    assert share_interval(total - count, total) == pytest.approx((1 - high, 1 - low), abs=5e-5)
+    assert share_interval(count / total, total) == pytest.approx((low, high), abs=5e-5)
+    assert share_interval(1 - count / total, total) == pytest.approx((1 - high, 1 - low), abs=5e-5)
 
 
 def test_a_class_that_is_nowhere_has_no_score():

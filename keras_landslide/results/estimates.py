@@ -29,8 +29,7 @@ def false_alarms(negatives: Negatives | None) -> Estimate | None:
     """The share of images without landslide in which too much is marked; `None` where nobody counted."""
     if negatives is None:
         return None
-    count = round(negatives.false_alarms * negatives.images)
-    return Estimate(negatives.false_alarms, share_interval(count, negatives.images))
+    return Estimate(negatives.false_alarms, share_interval(negatives.false_alarms, negatives.images))
 
 
 def image_ious(scored: Scored) -> dict[str, float]:

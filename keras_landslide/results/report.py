@@ -60,9 +60,9 @@ def false_alarms_text(block: dict) -> str:
     >>> false_alarms_text({"images": 70, "false_alarms": 3 / 70})
     '3 (4.3 %, 95 % interval 1.5 to 11.9)'
     """
-    count = round(block["false_alarms"] * block["images"])
-    low, high = share_interval(count, block["images"])
-    return f"{count} ({100 * block['false_alarms']:.1f} %, 95 % interval {100 * low:.1f} to {100 * high:.1f})"
+    share, images = block["false_alarms"], block["images"]
+    low, high = share_interval(share, images)
+    return f"{round(share * images)} ({100 * share:.1f} %, 95 % interval {100 * low:.1f} to {100 * high:.1f})"
 
 
 def _percent(fraction: float | None, width: int) -> str:

@@ -100,27 +100,32 @@ def do_job(
 
 def _forget(out: Path) -> None:
     """Remove what an earlier job left in `out`: none of it may be taken for this one's."""
-    held = ()
-    with contextlib.suppress(LandslideError, AttributeError):  # there is none, or it is damaged
-        held = read_json(out / SEEDS_FILE).get("seeds", ())
-    for folder in (out, *(_folder(out, seed) for seed in held)):
-        run = Run(folder)
+    for run in (Run(out), *_seed_runs(out, _held_seeds(out))):
         run.clear()
         run.settings.unlink(missing_ok=True)
-        if folder != out:
+        if run.folder != out:
             with contextlib.suppress(OSError):  # it was never begun, or other files of its owner are in it
-                folder.rmdir()
+                run.folder.rmdir()
     (out / SEEDS_FILE).unlink(missing_ok=True)
 
 
-def _folder(out: Path, seed: int) -> Path:
-    return out / f"seed_{seed}"
+def _held_seeds(out: Path) -> Sequence[int]:
+    """The seeds of an earlier job in `out`; none where there was no such job, or its file is damaged."""
+    with contextlib.suppress(LandslideError, AttributeError):
+        return read_json(out / SEEDS_FILE).get("seeds", ())
+    return ()
+
+
+def _seed_runs(out: Path, seeds: Sequence[int]) -> list[Run]:
+    return [Run(out / f"seed_{seed}") for seed in seeds]
 
 
 def _check_start(job: Job) -> None:
     """Refuse to train from weights that are removed before the training begins, or before that of another seed does."""
+    runs = (Run(job.out), *_seed_runs(job.out, (*_held_seeds(job.out), *job.seeds)))
+    removed = {path.resolve() for run in runs for path in (run.best_weights, run.last_weights)}
     for path in (job.settings.init_weights, job.settings.backbone_weights):
-        if path and job.out.resolve() in Path(path).resolve().parents:
+        if path and Path(path).resolve() in removed:
             raise LandslideError(f"{path}: is of the run that --overwrite removes; choose another --out.")
 
 
@@ -136,11 +141,11 @@ def _train_seeds(
         write_json(job.out / SEEDS_FILE, content)  # each time, because precision may have changed
 
     runs = []
-    for seed in job.seeds:
+    for seed, run in zip(job.seeds, _seed_runs(job.out, job.seeds), strict=True):
         settings = dataclasses.replace(job.settings, seed=seed)
         report(f"Seed {seed}:")
         how = {"resume": resume, "overwrite": overwrite, "report": report, "begin": begin_seed}
-        runs.append(_train(settings, job.source, _folder(job.out, seed), resumed_at=job.out, **how, **options))
+        runs.append(_train(settings, job.source, run.folder, resumed_at=job.out, **how, **options))
     summary = summarised(job.seeds, [read_json(run.scores) for run in runs])
     write_json(job.out / SEEDS_FILE, {**content, **summary})
     for score, values in summary["scores"].items():

@@ -180,6 +180,17 @@ def test_weights_that_overwrite_removes_are_no_start(scenes, tmp_path, played, f
     assert files(out) == before
 
 
+def test_other_weights_in_the_folder_are_a_start(scenes, tmp_path, played, monkeypatch):
+    """What is not the run's own stays; and in this folder `none` is no file."""
+    out = tmp_path / "run"
+    assert main(command(scenes, out, *SHORT)) == 0
+    shutil.copy(out / "best.weights.h5", out / "mine.weights.h5")
+    given = ["--init-weights", out / "mine.weights.h5", "--overwrite"]
+    assert main(command(scenes, out, *SHORT, *given)) == 0
+    monkeypatch.chdir(out)
+    assert main(command(scenes, Path("."), *SHORT, "--overwrite")) == 0
+
+
 @pytest.mark.parametrize("more", [[], ["--seeds", "0", "1"]])
 def test_what_is_stopped_before_it_begins_leaves_the_earlier_run(scenes, tmp_path, played, capsys, monkeypatch, more):
     out = tmp_path / "run"
