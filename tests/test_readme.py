@@ -15,7 +15,7 @@ from keras_landslide.results.catalogue import SHIPPED, TABLE, computed, table_te
 from keras_landslide.results.result import read_results
 from keras_landslide.results.tables import all_tables
 from keras_landslide.scores import class_scores, interval, landslide_iou, mean_iou, mean_scores
-from keras_landslide.settings import AUTO, PRESETS
+from keras_landslide.settings import PRESETS
 from tests.conftest import ROOT, SHARED
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -78,8 +78,7 @@ def test_a_result_agrees_with_its_own_counts(path):
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_all_rows_of_the_table_have_one_preset(path):
     told = json.loads(path.read_text(encoding="utf-8"))["settings"]
-    wanted = PRESETS["table"].items() - {("precision", AUTO)}  # what that was is told
-    assert wanted <= told.items()
+    assert PRESETS["table"].items() <= told.items()
 
 
 def blocks(content, key: str) -> list[dict]:
