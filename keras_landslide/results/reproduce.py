@@ -19,7 +19,7 @@ from ..files.atomic import folder_written_beside, read_json, write_json
 from ..paper import Row
 from ..paper import row as row_named
 from ..prediction.predictor import Predictor
-from ..settings import MAX_SEED, Settings, preset
+from ..settings import MAX_SEED, PRECISIONS, Settings, preset
 from .report import report_lines
 from .result import map_folder, result_name, write_probability
 
@@ -51,8 +51,11 @@ def main(row: str, description: str, arguments=None) -> None:
     shows on a few images that the way is open, and wants an `--out` and a `--results` of its own. Exit codes are those
     of the command line.
     """
-    options = parsed(options_parser(row, description, preset_name="table"), arguments)
-    sys.exit(exit_code(lambda: reproduced(row_named(row), row, options)))
+    parser = options_parser(row, description, preset_name="table")
+    parser.add_argument("--precision", choices=PRECISIONS, help="default: the preset's")
+    options = parsed(parser, arguments)
+    changes = {"precision": options.precision} if options.precision else {}
+    sys.exit(exit_code(lambda: reproduced(row_named(row), row, options, **changes)))
 
 
 def options_parser(
