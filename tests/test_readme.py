@@ -78,7 +78,8 @@ def test_a_result_agrees_with_its_own_counts(path):
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_all_rows_of_the_table_have_one_preset(path):
     told = json.loads(path.read_text(encoding="utf-8"))["settings"]
-    assert PRESETS["table"].items() <= told.items()
+    wanted = PRESETS["table"].items() - {("precision", "float32")}  # a column of the table of runs, told row by row
+    assert wanted <= told.items()
 
 
 def blocks(content, key: str) -> list[dict]:

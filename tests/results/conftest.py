@@ -58,7 +58,12 @@ def result_content(per_image: dict, groups: dict | None = None, *, seed: int = 0
         {"epoch": place + 1, "phase": phase, "val_miou": score, "val_loss": 1 - score, "miou": score, "loss": 1 - score}
         for place, (phase, score) in enumerate(phases)
     ]
-    run = {"settings": {"image_size": 64}, "machine": {"cores": 2}, "versions": {}, "validation": {"miou": 0.7}}
+    run = {
+        "settings": {"image_size": 64, "precision": "mixed_bfloat16"},
+        "machine": {"cores": 2},
+        "versions": {},
+        "validation": {"miou": 0.7},
+    }
     return {
         **scored,
         **run,

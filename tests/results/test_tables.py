@@ -132,6 +132,7 @@ def test_runs_say_which_stages_start_from_random(stored):
     assert found == [
         "0",
         "64 px",
+        "mixed_bfloat16",
         "3",
         "3 min on 2 cores",
         "70.00",
@@ -140,7 +141,7 @@ def test_runs_say_which_stages_start_from_random(stored):
         "012345678-dirty",
         "2026-11-28",
     ]
-    assert cells(table, "PSPNet (MobileNet)")[6] == "" and cells(table, "PSPNet (MobileNet)")[0] == "2"
+    assert cells(table, "PSPNet (MobileNet)")[7] == "" and cells(table, "PSPNet (MobileNet)")[0] == "2"
     (note,) = table.notes
     assert note.startswith("In PSPNet (ResNet50) the stages")
 
