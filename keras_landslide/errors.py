@@ -4,6 +4,10 @@ import difflib
 import errno
 import sys
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 # What the system says of a path that the user gave: not of a disk or a network that fails.
 _PATH_MISTAKES = {
@@ -47,6 +51,21 @@ def unknown_name(kind: str, received: object, choices: Iterable[str]) -> Landsli
     near = difflib.get_close_matches(str(received), choices, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else "."
     return LandslideError(f"Unknown {kind} '{received}'{hint} Choose from: {', '.join(choices)}.")
+
+
+def first_problem(error: "ValidationError") -> str:
+    """What pydantic found wrong first, and where.
+
+    >>> from pydantic import TypeAdapter, ValidationError
+    >>> try:
+    ...     TypeAdapter(dict[str, list[int]]).validate_python({"sides": [3, None]})
+    ... except ValidationError as error:
+    ...     print(first_problem(error))
+    sides.1: Input should be a valid integer
+    """
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else first["msg"]
 
 
 def exit_code(call: Callable[[], object]) -> int:

@@ -107,6 +107,18 @@ def evaluate(
 
     `split`, `subset` and `labels` say in the report what the samples are; `track` may show how far it is
     (`console.bar`). The predictor's classes are those of the samples; pixels of class 255 count nowhere.
+
+    Example, of what marks every pixel:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from keras_landslide.data.layouts import find_samples
+        >>> from keras_landslide.data.synthetic import write_dataset
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_dataset(folder, 2, size=48)
+        >>> predictor = Predictor(lambda batch: np.stack([0 * batch[..., 0], 1 + 0 * batch[..., 0]], -1), 64)
+        >>> scores = evaluate(predictor, find_samples(folder), split="mine", subset="test").to_json()
+        >>> scores["images"], scores["landslide"]["recall"], scores["background"]["recall"]
+        (2, 1.0, 0.0)
     """
     (scores,) = evaluate_labellings(predictor, {labels: samples}, split=split, subset=subset, track=track)
     return scores

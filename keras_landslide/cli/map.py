@@ -1,5 +1,7 @@
 """`map`: landslides of scenes on a map."""
 
+import dataclasses
+
 from ..console import bar, load_tensorflow, progress, say
 
 
@@ -20,22 +22,7 @@ def map(options) -> None:
     from ..models.saving import read_weights
 
     weights = [read_weights(weights_file(path)) for path in (options.weights, *options.ensemble)]
-    how = Options(
-        gsd=options.gsd,
-        scene_gsd=options.scene_gsd,
-        grid=options.grid,
-        bands=options.bands and tuple(options.bands),
-        percentiles=options.stretch and tuple(options.stretch),
-        nodata_is_black=options.black_is_nodata,
-        average_flips=options.average_flips,
-        threshold=options.threshold,
-        uncertainty=options.uncertainty,
-        area=options.aoi,
-        least_area=options.min_area,
-        tolerance=options.simplify,
-        runtime=options.runtime,
-        bfloat16=options.bfloat16,
-    )
+    how = Options(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Options)})
     goes = {"overwrite": options.overwrite, "resume": options.resume}
     with progress(0, "mapping", "window") as shown:
 

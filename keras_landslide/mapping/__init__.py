@@ -29,7 +29,8 @@ def map_scene(
 
     `scene` is a raster that GDAL opens; `weights` a file that `train` wrote or the name of one that travels with the
     package, by default the one for scenes, and `ensemble` more of them, whose opinions are averaged. `options` are the
-    fields of `plan.Options`: `gsd`, the metres a pixel that the network sees, `threshold`, `area` and others. What is
+    fields of `plan.Options`: `gsd`, the metres a pixel that the network sees, `threshold`, `aoi` and others, called as
+    those of `keras-landslide map`. What is
     written, and what `overwrite` and `resume` do, says `scenes.map_scenes`; what `workers` and `scheduler` do, and what
     the script then needs, `cluster.Cluster`. Raises `LandslideError` where the extra
     `geo` is not installed, or scene, weights or folder are not fit for it.

@@ -35,21 +35,22 @@ SPARE = 4 / 3  # what overviews add to a raster
 
 @dataclass(frozen=True)
 class Options:
-    """How scenes are mapped.
+    """How scenes are mapped; the names are those of the options of `keras-landslide map`.
 
     Args:
         gsd: metres a pixel that the network sees; by default what the weights say.
         scene_gsd: metres a pixel of scenes that do not say it themselves.
         grid: `scene` for results on the scene's own pixels, `model` for those that the network saw.
         bands: of red, green and blue, from 1; `None` for what the scene says.
-        percentiles: of a band's values that become black and white; `None` for 2 and 98, and 8-bit bands as they are.
-        nodata_is_black: pixels that are 0 in all three bands are no data.
+        stretch: the percentiles of a band's values that become black and white; `None` for 2 and 98, and 8-bit bands as
+            they are.
+        black_is_nodata: pixels that are 0 in all three bands are no data.
         average_flips: predict mirror images too, and average.
         threshold: the probability above which a pixel is landslide; by default what the weights say.
         uncertainty: also write how far opinions lie apart, of mirror images or of several weights.
-        area: a file of polygons outside which nothing is looked at.
-        least_area: of an outline, in square metres, or square pixels where a scene lies nowhere on the earth.
-        tolerance: metres, or pixels, by which a simplified outline may leave the pixels' own; by default one pixel that
+        aoi: a file of polygons outside which nothing is looked at.
+        min_area: of an outline, in square metres, or square pixels where a scene lies nowhere on the earth.
+        simplify: metres, or pixels, by which a simplified outline may leave the pixels' own; by default one pixel that
             the network saw.
         runtime: `keras`, `openvino` or `onnx`; by default the fastest that is installed.
         bfloat16: compute in that type, where runtime and processor can, if nearly all pixels keep their class.
@@ -58,15 +59,15 @@ class Options:
     gsd: float | None = None
     scene_gsd: float | None = None
     grid: str = "scene"
-    bands: tuple[int, ...] | None = None
-    percentiles: tuple[float, float] | None = None
-    nodata_is_black: bool = False
+    bands: Sequence[int] | None = None
+    stretch: Sequence[float] | None = None
+    black_is_nodata: bool = False
     average_flips: bool = False
     threshold: float | None = None
     uncertainty: bool = False
-    area: Path | str | None = None
-    least_area: float = LEAST_AREA
-    tolerance: float | None = None
+    aoi: Path | str | None = None
+    min_area: float = LEAST_AREA
+    simplify: float | None = None
     runtime: str | None = None
     bfloat16: bool = False
 
@@ -138,14 +139,14 @@ def planned(
     threshold = options.threshold
     if threshold is None:
         threshold = sum(one.threshold for one in descriptions) / len(descriptions)
-    area = None if options.area is None else read_outlines(options.area)
+    area = None if options.aoi is None else read_outlines(options.aoi)
     jobs = []
     for path, name in zip(paths, output_names([Path(path) for path in paths]), strict=True):
         scene = open_scene(
-            path, bands=options.bands, percentiles=options.percentiles, nodata_is_black=options.nodata_is_black
+            path, bands=options.bands, percentiles=options.stretch, nodata_is_black=options.black_is_nodata
         )
         if area is not None:
-            scene = dataclasses.replace(scene, area=_in_pixels(area, options.area, scene))
+            scene = dataclasses.replace(scene, area=_in_pixels(area, options.aoi, scene))
         gsd, grid = _scaled(scene, first.scale, options)
         job = Job(name, scene, grid, gsd, options, threshold, first.prediction_size, hashes, licence, side)
         jobs.append(job)
@@ -173,12 +174,12 @@ def check_disk(folder: Path, jobs: Sequence[Job]) -> None:
 def _check_options(options: Options, descriptions: Sequence[Description]) -> None:
     if options.grid not in GRIDS:
         raise unknown_name("--grid", options.grid, GRIDS)
-    if options.percentiles is not None and not 0 <= options.percentiles[0] < options.percentiles[1] <= 100:
+    if options.stretch is not None and not 0 <= options.stretch[0] < options.stretch[1] <= 100:
         raise LandslideError(
-            f"--stretch {' '.join(f'{one:g}' for one in options.percentiles)}: give two percentiles from 0 to 100, the "
+            f"--stretch {' '.join(f'{one:g}' for one in options.stretch)}: give two percentiles from 0 to 100, the "
             "lower first."
         )
-    for name, value in (("--min-area", options.least_area), ("--simplify", options.tolerance or 0.0)):
+    for name, value in (("--min-area", options.min_area), ("--simplify", options.simplify or 0.0)):
         if not 0 <= value < math.inf:
             raise LandslideError(f"{name} {value:g} is not possible; give 0 or more.")
     for name, length in (("--gsd", options.gsd), ("--scene-gsd", options.scene_gsd)):

@@ -212,7 +212,7 @@ def open_scene(
     path: str | Path,
     *,
     bands: Sequence[int] | None = None,
-    percentiles: tuple[float, float] | None = None,
+    percentiles: Sequence[float] | None = None,
     nodata_is_black: bool = False,
 ) -> Scene:
     """The scene in a raster file.
@@ -314,7 +314,7 @@ def _bands(dataset: rasterio.DatasetReader, path: str | Path, asked: Sequence[in
 
 
 def _stretch(
-    dataset: rasterio.DatasetReader, bands: Sequence[int], percentiles: tuple[float, float], nodata_is_black: bool
+    dataset: rasterio.DatasetReader, bands: Sequence[int], percentiles: Sequence[float], nodata_is_black: bool
 ) -> tuple[tuple[float, float], ...]:
     """For each band the values at these percentiles, of valid pixels in a small copy of the scene."""
     smaller = max(1, math.ceil(max(dataset.width, dataset.height) / SAMPLED))

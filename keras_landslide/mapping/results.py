@@ -57,7 +57,7 @@ class Mapped:
 def write_results(job: Job, folder: Path, counts: Counts) -> Mapped:
     """Write all that is made of the finished rasters in `folder`, and say what was found."""
     tolerance = _tolerance(job)
-    found = outlines(folder, job.sheet, least_area=job.options.least_area, tolerance=tolerance)
+    found = outlines(folder, job.sheet, least_area=job.options.min_area, tolerance=tolerance)
     _write_outlines(folder, job, found)
     preview, to_preview = _preview(job)
     areas = [outline.area for outline in found]
@@ -104,9 +104,9 @@ def _tolerance(job: Job) -> float:
     sheet = job.sheet
     # pixels of the results for one that the network saw
     seen = (sheet.shape[1] / job.grid.width + sheet.shape[0] / job.grid.height) / 2
-    if job.options.tolerance is None:
+    if job.options.simplify is None:
         return seen
-    return job.options.tolerance if job.gsd is None else job.options.tolerance / job.gsd * seen
+    return job.options.simplify if job.gsd is None else job.options.simplify / job.gsd * seen
 
 
 def _write_outlines(folder: Path, job: Job, found: Sequence[Outline]) -> None:
@@ -158,7 +158,7 @@ def _said(job: Job, made: Mapped, tolerance: float) -> list[tuple[str, str]]:
         ("marked", f"{100 * made.marked:.2f} % of the valid pixels, above a probability of {job.threshold:g}"),
         (
             "outlines",
-            f"of {job.options.least_area:g} {made.unit} or more, simplified: at most {tolerance:.2g} px away",
+            f"of {job.options.min_area:g} {made.unit} or more, simplified: at most {tolerance:.2g} px away",
         ),
         ("weights", ", ".join(f"sha256 {one[:16]}…" for one in job.weights)),
     ]

@@ -59,7 +59,7 @@ def map_scenes(
     made_of = {
         "scenes": [job.source for job in jobs],
         "weights": list(jobs[0].weights),
-        "area": None if options.area is None else hashlib.sha256(Path(options.area).read_bytes()).hexdigest(),
+        "area": None if options.aoi is None else hashlib.sha256(Path(options.aoi).read_bytes()).hexdigest(),
         "options": json.loads(json.dumps(dataclasses.asdict(options), default=str)),
     }
     goes_on = continued(folder, MADE_OF, made_of, made_by="map", overwrite=overwrite, resume=resume)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ..data.classes import CLASS_NAMES, MOST_PROBABLE, class_names
-from ..errors import LandslideError
+from ..errors import LandslideError, first_problem
 from ..paper import INPUT_SIZE, row_name
 from ..settings import SMALLEST_INPUT
 from .backbones import NORMALISATIONS, backbone_named
@@ -145,9 +145,7 @@ def parsed(text: str, path: Path | str) -> Description:
         description = _DESCRIPTION.validate_json(json.dumps(content), strict=True)
         here = bands_of(description.backbone)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise _damaged(path, f"{where}: {first['msg']}") from error
+        raise _damaged(path, first_problem(error)) from error
     except KeyError as error:
         raise _damaged(path, f"{error.args[0]} is missing") from error
     except (TypeError, AttributeError, LandslideError) as error:

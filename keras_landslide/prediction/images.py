@@ -105,6 +105,17 @@ def predict(
     the folder says of which images and weights it is (`weights` as `StoredWeights.stamp` gives them). With `overwrite`
     a folder that has this file is replaced; with `resume` images whose files are there already are left as they are.
     `track` may show how far it is (`console.bar`).
+
+    Example, with weights of the package:
+        >>> import tempfile
+        >>> from keras_landslide import load_model
+        >>> from keras_landslide.data.synthetic import mountain_scene
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_image(folder / "photo.png", mountain_scene(1, (96, 128)).image)
+        >>> predictor = Predictor.of(load_model("pspnet_mobilenet_v2"))
+        >>> (prediction,) = predict(predictor, [folder / "photo.png"], folder / "predictions")
+        >>> prediction.mask.relative_to(folder).as_posix(), prediction.width, prediction.height
+        ('predictions/masks/photo.png', 128, 96)
     """
     images, folder = find_images(paths), Path(out)
     made_of = _made_of(predictor, images, weights)

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ..data.classes import MOST_PROBABLE
-from ..errors import LandslideError
+from ..errors import LandslideError, first_problem
 from ..files.atomic import json_text, read_json
 from ..files.images import read_grey, write_image
 from ..paper import ROWS
@@ -150,8 +150,7 @@ def read_result(path: Path | str) -> Result:
     try:
         result = _RESULT.validate_json(json_text({**content, "path": str(path), "row": row}), strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise _damaged(path, row, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise _damaged(path, row, first_problem(error)) from error
     if result.seed != seed:
         raise _damaged(path, row, f"its name says seed {seed} and its content seed {result.seed}")
     return result

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ..data.classes import class_names
-from ..errors import LandslideError
+from ..errors import LandslideError, first_problem
 from ..files.atomic import read_json
 from ..scores import landslide_iou, mean_iou
 from ..settings import ARCHITECTURES, BACKBONES, Settings
@@ -212,9 +212,7 @@ def _checked(kind: Any, content: Any, path: Path) -> Any:
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise _damaged(path, f"{where}: {first['msg']}" if where else first["msg"]) from error
+        raise _damaged(path, first_problem(error)) from error
 
 
 def _damaged(path: Path, why: str) -> LandslideError:

@@ -74,6 +74,20 @@ def train(
 
     Returns the finished `Run`; its `best_weights` are those of the epoch with the highest validation mIoU. Raises
     `NotANumber` if the loss stops being a finite number.
+
+    Example, too short to learn anything:
+        >>> import tempfile
+        >>> from keras_landslide import Settings, planned, train
+        >>> from keras_landslide.data.dataset import Source
+        >>> from keras_landslide.data.synthetic import write_dataset
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_dataset(folder / "scenes", 8, size=64)
+        >>> settings = Settings(
+        ...     image_size=64, output_stride=16, backbone_weights="none", frozen_epochs=1, unfrozen_epochs=0
+        ... )
+        >>> run = train(planned(settings, Source(str(folder / "scenes"), "auto"), folder / "run"))
+        >>> run.best_weights.relative_to(folder).as_posix(), len(run.history)
+        ('run/best.weights.h5', 1)
     """
     if plan.model is None:
         return plan.run

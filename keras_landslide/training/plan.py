@@ -72,7 +72,7 @@ def planned(
 
     With `resume` it is that of the run which `out` holds, or of a new one where it holds none. Raises `LandslideError`
     for a network that cannot be, a folder in use or with the run of other settings, weights of another network, and for
-    what is wrong with the data.
+    what is wrong with the data. `fit.train` has an example.
     """
     check_network(settings.architecture, settings.backbone, settings.output_stride, aux_branch=settings.aux_branch)
     held = held_description(out) if resume else None
