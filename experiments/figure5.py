@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--names", nargs="+", help="image names, one line each")
     parser.add_argument("--count", type=int, default=5, help="lines without --names; default: %(default)s")
     parser.add_argument("--out", default="figure5.png", help="default: %(default)s")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier figure there")
     options = parser.parse_args()
     sys.exit(exit_code(lambda: draw(options)))
 
@@ -39,7 +40,7 @@ def draw(options: argparse.Namespace) -> None:
         raise LandslideError(f"--count {options.count} is not possible; give 1 or more.")
     if Path(options.out).suffix not in (".png", ".pdf"):
         raise LandslideError(f"{options.out}: is no picture; give a name that ends in .png or .pdf.")
-    check_file(options.out)
+    check_file(options.out, overwrite=options.overwrite)
     samples = _chosen(options)
     images = [sample.read() for sample in samples]
     rows = [[image, truth == 1] for image, truth in images]

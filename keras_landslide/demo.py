@@ -30,7 +30,7 @@ from .settings import preset
 from .training.fit import train
 from .training.plan import Plan, planned
 
-MADE_OF = "demo.json"  # marks the folder of a demo: nothing else is ever replaced
+MADE_OF, SCENE_MADE_OF = "demo.json", "demo_scene.json"  # mark the folder of a demo: nothing else is ever replaced
 SCENES = 160
 CALIBRATION_BATCHES = 8
 SCENE_LANDSLIDES = 4
@@ -62,9 +62,9 @@ def demo(
     `out` holds a finished demo, unless `overwrite`, or anything else.
     """
     started = time.monotonic()
-    out = _free_demo_folder(Path(out), overwrite)
     weights = "imagenet" if local_backbone_file("mobilenet_v2") else None
     settings = preset("cpu", seed=seed, backbone_weights=weights, **{**SETTINGS, **overrides})
+    out = _free_demo_folder(Path(out), overwrite)
     write_json(out / MADE_OF, {"scenes": scenes, "seed": seed})
     report(f"{scenes} synthetic mountain scenes with landslides: {out / 'data'}")
     write_dataset(out / "data", scenes, seed=seed, size=settings.image_size, track=bar("scenes", "scene"))
@@ -110,14 +110,17 @@ def demo_scene(
 
     Writes `scene.tif`, `truth.png` with the landslides as they were painted, and `map/` (`mapping.scenes.map_scenes`)
     to the folder `out`. `size` is (height, width). Returns the scores of the map against what was painted. Raises
-    `LandslideError` if `out` holds such files already, unless `overwrite`, or the extra `geo` is not installed.
+    `LandslideError` if `out` holds such files already, unless `overwrite`, or anything else, or the extra `geo` is not
+    installed.
     """
     from .mapping.extra import check_extra
 
     check_extra()
     from .mapping.example import mapped_example
 
+    _check_ours(Path(out), SCENE_MADE_OF)
     folder = free_names(out, ["scene.tif", "truth.png", "map"], overwrite=overwrite)
+    write_json(folder / SCENE_MADE_OF, {"size": list(size), "seed": seed})
     report(f"Painting a scene of {size[1]} × {size[0]} pixels with landslides, then mapping it: half a minute.")
     painted = mountain_scene(seed, size, landslides=SCENE_LANDSLIDES)
     write_image(folder / "truth.png", painted.mask)
@@ -136,17 +139,19 @@ def demo_scene(
 
 def _free_demo_folder(out: Path, overwrite: bool) -> Path:
     """An unfinished demo may be run again, a finished one with `overwrite`; of other folders nothing is touched."""
-    ours = (out / MADE_OF).is_file()
-    if out.is_dir() and any(out.iterdir()) and not ours:
-        raise LandslideError(f"{out}: holds something else than a demo; choose another --out.")
+    _check_ours(out, MADE_OF)
     if (out / "scores.json").exists() and not overwrite:
         raise LandslideError(f"{out}: holds a finished demo; add --overwrite or choose another --out.")
     check_writable(out)
-    if ours:
-        for part in ("data", "run"):
-            shutil.rmtree(out / part, ignore_errors=True)
-        (out / "scores.json").unlink(missing_ok=True)
+    for part in ("data", "run"):
+        shutil.rmtree(out / part, ignore_errors=True)
+    (out / "scores.json").unlink(missing_ok=True)
     return out
+
+
+def _check_ours(out: Path, mark: str) -> None:
+    if out.is_dir() and any(out.iterdir()) and not (out / mark).is_file():
+        raise LandslideError(f"{out}: holds something else than a demo; choose another --out.")
 
 
 def _calibrate(plan: Plan) -> None:

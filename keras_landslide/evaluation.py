@@ -50,7 +50,7 @@ class Evaluation:
             "subset": self.subset,
             "class_names": list(self.class_names),
             "confusion": self.confusion.tolist(),
-            **mean_scores(self.confusion),
+            **{name: _number(value) for name, value in mean_scores(self.confusion).items()},
             **{
                 name: {score: _number(values[number]) for score, values in scores.items()}
                 for number, name in enumerate(self.class_names)

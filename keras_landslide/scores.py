@@ -156,5 +156,7 @@ def _resampled(per_image: Mapping[str, np.ndarray], groups: Mapping[str, str], s
 
 def _middle(scores: Sequence[float]) -> tuple[float, float]:
     """What the middle 95 % of `scores` lie between; a draw that has no score (a class is missing) is left out."""
+    if np.isnan(scores).all():
+        return float("nan"), float("nan")
     low, high = np.nanpercentile(scores, [2.5, 97.5])
     return float(low), float(high)

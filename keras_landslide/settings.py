@@ -234,7 +234,8 @@ class Settings:
         """The settings that are not the paper's: name to (this value, the paper's); `init_weights` never are."""
         ours, paper = dataclasses.asdict(self), dataclasses.asdict(Settings(self.architecture, self.backbone))
         paper |= {"init_weights": PAPER_INIT_WEIGHTS, "samples_per_epoch": PAPER_SAMPLES_PER_EPOCH}
-        same = ["seed", *COMPUTING, *(["output_stride"] if self.architecture in WITHOUT_OUTPUT_STRIDE else [])]
+        same = ["seed", "num_workers", *COMPUTING]
+        same += ["output_stride"] if self.architecture in WITHOUT_OUTPUT_STRIDE else []
         return {name: (ours[name], paper[name]) for name in ours if ours[name] != paper[name] and name not in same}
 
     def to_json(self) -> dict:

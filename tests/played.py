@@ -25,7 +25,6 @@ class Fit:
     trainable_backbone: bool
     batches: list = field(default_factory=list)  # of the first epoch
     weights_after: dict[int, list[np.ndarray]] = field(default_factory=dict)
-    weights_at_end: list[np.ndarray] | None = None
 
 
 class Played:
@@ -72,7 +71,6 @@ class Played:
             if model.stop_training:
                 break
         told.on_train_end()
-        fit.weights_at_end = model.get_weights()
 
     def _step(self, model, fit: Fit, told, epoch: int, step: int, batch) -> float:
         told.on_train_batch_begin(step)

@@ -42,6 +42,22 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, fails, name):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / name]
 
 
+def test_a_folder_of_other_scenes_is_left_alone(tmp_path, fails):
+    (tmp_path / "truth.png").write_text("mine")
+    for more in ([], ["--overwrite"]):
+        assert "holds something else" in fails("demo", "--scene", "--out", tmp_path, *more)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_finished_demo_stays_where_a_new_one_cannot_begin(tmp_path, fails, monkeypatch):
+    for name in ("demo.json", "scores.json", "run/best.weights.h5"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    monkeypatch.setenv("KERAS_LANDSLIDE_BACKBONES", str(tmp_path / "nowhere"))
+    assert "nowhere" in fails("demo", "--out", tmp_path, "--overwrite")
+    assert sum(path.is_file() for path in tmp_path.rglob("*")) == 3
+
+
 def test_a_scene_is_painted_and_mapped(tmp_path, fails):
     """Where red stands for landslide: the scores are those of the map against the painted mask."""
     lines, out = [], tmp_path / "scene"

@@ -211,3 +211,10 @@ def test_the_report_has_the_interval_over_groups(content, five_groups):
     low, high = (100 * end for end in interval(per_image, groups, landslide_iou))
     expected = f"95 % interval over groups of images that share ground (5 here): {low:.1f} to {high:.1f}"
     assert f"landslide IoU, {expected}" in "\n".join(report_lines(content))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_score_that_no_draw_has_has_no_interval():
+    """Nothing but background, and nothing marked."""
+    low, high = interval({"a": [[9, 0], [0, 0]], "b": [[4, 0], [0, 0]]}, {"a": "a", "b": "b"}, landslide_iou)
+    assert np.isnan(low) and np.isnan(high)

@@ -53,6 +53,7 @@ def test_initial_weights_are_never_the_papers(file):
 
 def test_each_image_once_an_epoch_departs_and_table_2_does_not():
     assert Settings().departures_from_paper()["samples_per_epoch"] == (0, 2500)
+    assert "num_workers" not in Settings(num_workers=1).departures_from_paper()  # the paper's; the result is the same
     assert "samples_per_epoch" not in Settings(samples_per_epoch=2500).departures_from_paper()
 
 

@@ -20,7 +20,7 @@ def augment(options) -> None:
     settings = Settings(augmentation=options.augmentation, image_size=options.image_size, seed=options.seed)
     recipe: dict[str, Any] = {"augmentation": settings.augmentation, "seed": settings.seed}
     if options.contact_sheet:
-        check_image_path(options.contact_sheet)
+        check_image_path(options.contact_sheet, overwrite=options.overwrite)
     if options.out:
         check_copy(options.data, options.out, EXPANDED, overwrite=options.overwrite)
     split = load_split(options.data, options.split, fold=options.fold, seed=settings.seed)
@@ -29,9 +29,9 @@ def augment(options) -> None:
     load_tensorflow()
     from ..data.expansion import contact_sheet, expand
 
+    if options.out:  # first, because it replaces all of its folder, where the sheet may be wanted
+        expand(samples, options.out, options.count, track=bar("augmenting"), **recipe)
+        say(f"{options.count} variants of {len(samples)} images: {options.out}")
     if options.contact_sheet:
         contact_sheet(samples, options.contact_sheet, image_size=settings.image_size, **recipe)
         say(f"Thirty samples as training sees them: {options.contact_sheet}")
-    if options.out:
-        expand(samples, options.out, options.count, track=bar("augmenting"), **recipe)
-        say(f"{options.count} variants of {len(samples)} images: {options.out}")

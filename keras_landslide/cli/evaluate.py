@@ -19,7 +19,7 @@ def evaluate(options) -> None:
     from ..files.checks import check_file
 
     if options.json:
-        check_file(options.json)
+        check_file(options.json, overwrite=options.overwrite)
     check_labels(options.labels, (*LABELS, "both"))
     check_subset(options.subset)
     weights = weights_of(options)

@@ -144,7 +144,7 @@ def _add_train(parsers) -> None:
     )
     run.add_argument(
         "--seeds",
-        type=int,
+        type=seed,
         nargs="+",
         metavar="N",
         help="one run for each in FOLDER/seed_N, and mean ± standard deviation of their validation scores; with split "
@@ -168,7 +168,8 @@ def _add_train(parsers) -> None:
         name: parser.add_argument_group(name, text) for name, text in SECTIONS.items() if name != "data"
     }
     for field in dataclasses.fields(Settings):
-        groups[field.metadata["group"]].add_argument(flag(field.name), default=None, **_argument(field))
+        # not there where it is not given: `none` is a value
+        groups[field.metadata["group"]].add_argument(flag(field.name), default=argparse.SUPPRESS, **_argument(field))
     # nothing has a default here: a run that goes on must be able to tell what was given
     parser.set_defaults(split=None, labels=None)
 
@@ -202,6 +203,7 @@ def _add_evaluate(parsers) -> None:
         "--negatives", action="store_true", help="also report what is marked in the subset's images without landslide"
     )
     parser.add_argument("--json", metavar="FILE", help="write the scores and the confusion matrix of every image")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE of --json")
 
 
 def _add_report(parsers) -> None:

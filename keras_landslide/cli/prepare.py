@@ -12,7 +12,7 @@ def prepare(options) -> None:
     from ..files.checks import check_copy, check_file
 
     if options.json:
-        check_file(options.json)
+        check_file(options.json, overwrite=options.overwrite)
     if options.out:
         check_copy(options.folder, options.out, REPORT_NAME, overwrite=options.overwrite)
     with unpacked(options.folder) as folder:

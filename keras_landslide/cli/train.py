@@ -49,7 +49,7 @@ def _resumed_job(options) -> "Job":
     from ..training.jobs import read_job
 
     job = read_job(options.resume)
-    others = {name: getattr(options, name) for name in MAY_CHANGE if getattr(options, name) is not None}
+    others = {name: getattr(options, name) for name in MAY_CHANGE if name in options}
     source = dataclasses.replace(job.source, folder=options.data or job.source.folder)
     return dataclasses.replace(job, settings=dataclasses.replace(job.settings, **others), source=source)
 
@@ -61,7 +61,8 @@ _OF_A_NEW_RUN = ("out", "experiment", "preset", "split", "labels", "fold", "seed
 def _check_nothing_else(options) -> None:
     """A run is resumed as it was started; where the data is now and how the machine computes may be told anew."""
     names = [field.name for field in dataclasses.fields(Settings) if field.name not in MAY_CHANGE]
-    given = [name for name in (*names, *_OF_A_NEW_RUN) if getattr(options, name) is not None]
+    given = [name for name in names if name in options]
+    given += [name for name in _OF_A_NEW_RUN if getattr(options, name) is not None]
     given += ["overwrite"] if options.overwrite else []
     if given:
         raise LandslideError(
@@ -71,9 +72,9 @@ def _check_nothing_else(options) -> None:
 
 def _seeds(options) -> tuple[int, ...]:
     seeds = tuple(options.seeds or ())
-    if seeds and (len(set(seeds)) < 2 or len(set(seeds)) < len(seeds) or min(seeds) < 0):
+    if seeds and (len(set(seeds)) < 2 or len(set(seeds)) < len(seeds)):
         raise LandslideError(f"--seeds {' '.join(map(str, seeds))} is not possible; give two or more different ones.")
-    if seeds and options.seed is not None:
+    if seeds and "seed" in options:
         raise LandslideError("Give --seed or --seeds, not both.")
     return seeds
 
@@ -81,8 +82,8 @@ def _seeds(options) -> tuple[int, ...]:
 def _settings(options) -> Settings:
     from ..paper import row
 
-    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(Settings)}
-    given = {name: value for name, value in given.items() if value is not None}
+    names = [field.name for field in dataclasses.fields(Settings) if field.name in options]
+    given = {name: getattr(options, name) for name in names}
     if "class_weights" in given:
         given["class_weights"] = tuple(given["class_weights"])
     if options.experiment:

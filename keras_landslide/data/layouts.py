@@ -86,6 +86,7 @@ def read_groups(folder: Path, names: Collection[str]) -> dict[str, str]:
     if header != ["name", "group"] or any(len(line) != 2 for line in lines):
         raise LandslideError(f"{path}: is not a table of the columns name,group; mend or remove it.")
     groups: dict[str, str] = {}
+    lines = [line for line in lines if line[1].strip()]  # a blank cell is no group
     for name, group in lines:
         known = name if name in names else Path(name).stem
         if known in names and groups.setdefault(known, group) != group:

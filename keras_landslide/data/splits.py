@@ -70,7 +70,11 @@ class Split:
         """
         check_subset(name)
         here = self.negatives[name]
-        wanted = max(1, len(here)) if number == ALL else int(number)
+        if not here:
+            raise LandslideError(
+                f"No image without landslide is in the {name} part; add images to non-landslide/image."
+            )
+        wanted = len(here) if number == ALL else int(number)
         if wanted > len(here):
             raise LandslideError(
                 f"--negatives {number} is not possible: {len(here)} images without landslide are in the {name} part; "

@@ -102,7 +102,7 @@ def _listed(lists: Path, masks: dict[str, Path], problems: list[str]) -> dict[st
         path = lists / f"{subset}.txt"
         if not path.is_file():
             if subset != "test":
-                problems.append(f"{path}: is missing; write the names of the images that {subset} in it, one a line")
+                problems.append(f"{path}: is missing; write the names of the {subset} images in it, one a line")
             continue
         lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
         names = [line.strip() for line in lines if line.strip()]

@@ -100,17 +100,22 @@ def check_copy(source: Path | str, out: Path | str, made_by: str, *, overwrite: 
         raise LandslideError(f"{out}: holds something else than what was made so before; choose another --out.")
 
 
-def check_image_path(path: Path | str) -> None:
-    """Raise `LandslideError` if no image file can be written at `path`; leaves no trace."""
+def check_image_path(path: Path | str, *, overwrite: bool = False) -> None:
+    """As `check_file`, for an image."""
     if Path(path).suffix.lower() not in IMAGE_SUFFIXES:
         raise LandslideError(f"{path}: is no image; give a name that ends in one of {', '.join(IMAGE_SUFFIXES)}.")
-    check_file(path)
+    check_file(path, overwrite=overwrite)
 
 
-def check_file(path: Path | str) -> None:
-    """Raise `LandslideError` if no file can be written at `path`; leaves no trace."""
+def check_file(path: Path | str, *, overwrite: bool = False) -> None:
+    """Check that a file can be written at `path`, where there is none unless `overwrite`; leaves no trace.
+
+    Raises `LandslideError` otherwise.
+    """
     if Path(path).is_dir():
         raise LandslideError(f"{path}: is a folder; give the name of a file.")
+    if Path(path).exists() and not overwrite:
+        raise LandslideError(f"{path}: exists; add --overwrite or choose another name.")
     check_writable(Path(path).parent)
 
 
@@ -119,7 +124,7 @@ def check_made_by(path: Path | str, mark: str) -> None:
 
     `mark` stands near the beginning of what was made so: nothing else is ever overwritten. Raises `LandslideError`.
     """
-    check_file(path)
+    check_file(path, overwrite=True)
     if not Path(path).exists():
         return
     with Path(path).open("rb") as file:

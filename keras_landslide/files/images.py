@@ -68,9 +68,9 @@ def read_indexed(path: Path | str) -> np.ndarray:
             opaque = image.mode == "RGBX" or (image.mode == "RGBA" and transparency(np.array(image)) is None)
             mode, kept = image.mode, opaque or image.mode in INDEXED_MODES
             stored = np.array(image.convert("RGB") if opaque else image) if kept else None
-    except FileNotFoundError as error:
-        raise LandslideError(f"{path}: cannot be read ({error.strerror}).") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the system's; Pillow's own have no number
+            raise LandslideError(f"{path}: cannot be read ({error.strerror}).") from error
         raise LandslideError(f"{path}: is not a readable image; replace or remove the file.") from error
     if stored is None:
         raise LandslideError(f"{path}: a mask has a palette, 8-bit grey values or RGB, this file is {mode}.")

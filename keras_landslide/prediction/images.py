@@ -18,6 +18,7 @@ from ..pictures import overlay
 from .predictor import Predictor, warn_of_shrinking
 
 MADE_OF = "predict.json"  # in a folder of predictions: which images and weights they belong to
+INSIDE = ("masks", "overlays")  # folders in it
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,12 @@ def predict(
         ('predictions/masks/photo.png', 128, 96)
     """
     images, folder = find_images(paths), Path(out)
+    if not images:
+        raise LandslideError("There is no image to predict; give files or folders.")
+    made = {(folder / inside).resolve() for inside in INSIDE}
+    for image in images:
+        if made & set(image.resolve().parents):
+            raise LandslideError(f"{image}: is what predict made in {folder}; choose another --out.")
     made_of = _made_of(predictor, images, weights)
     goes_on = continued(folder, MADE_OF, made_of, made_by="predict", overwrite=overwrite, resume=resume)
     warn_of_shrinking(predictor, check_readable(images))
@@ -139,7 +146,7 @@ def _made_of(predictor: Predictor, images: Sequence[Path], weights: dict | None)
 def _begin(folder: Path, made_of: dict) -> None:
     """Mark `folder` as one of predictions that are `made_of` this; those of an earlier run go."""
     (folder / "predictions.csv").unlink(missing_ok=True)
-    for inside in ("masks", "overlays"):
+    for inside in INSIDE:
         shutil.rmtree(folder / inside, ignore_errors=True)
     write_json(folder / MADE_OF, made_of)
 

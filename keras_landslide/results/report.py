@@ -1,5 +1,7 @@
 """The report of an evaluation, beside the paper's figures."""
 
+import math
+
 from ..data.classes import MOST_PROBABLE, class_names
 from ..paper import CITATION, TEST_IMAGES, Row
 from ..scores import FALSE_ALARM, interval, landslide_iou, mean_iou, share_interval
@@ -24,7 +26,7 @@ def report_lines(content: dict, row: Row | None = None) -> list[str]:
         lines.append(f"{name:12}{scores}")
     lines += [
         f"{'':12}{'landslide IoU' if two else 'mIoU'}, 95 % interval over groups of images that share ground "
-        f"({len(set(content['groups'].values()))} here): {100 * low:.1f} to {100 * high:.1f}",
+        f"({len(set(content['groups'].values()))} here): {_range(low, high)}",
         "",
         f"{'Table 5' if two else '':28}{'mIoU':>8}{'recall':>8}{'precision':>11}   "
         f"(%, means of the {'two classes' if two else 'classes that have a score'})",
@@ -63,6 +65,10 @@ def false_alarms_text(block: dict) -> str:
     share, images = block["false_alarms"], block["images"]
     low, high = share_interval(share, images)
     return f"{round(share * images)} ({100 * share:.1f} %, 95 % interval {100 * low:.1f} to {100 * high:.1f})"
+
+
+def _range(low: float, high: float) -> str:
+    return "–" if math.isnan(low) else f"{100 * low:.1f} to {100 * high:.1f}"
 
 
 def _percent(fraction: float | None, width: int) -> str:

@@ -218,9 +218,9 @@ def _convert_to_openvino(model: keras.Model, path: Path, signature: list) -> Non
 
 
 def _difference(model: keras.Model, run: Runner, images: Sequence[np.ndarray]) -> float:
-    """The largest difference of a probability over `images`, one at a time."""
+    """The largest difference of a probability over `images`, one at a time; NaN where one of them is."""
     batches = [np.asarray(image, np.float32)[np.newaxis] for image in images]
-    return max(float(np.abs(run(batch) - model.predict_on_batch(batch)).max()) for batch in batches)
+    return float(np.max([np.abs(run(batch) - model.predict_on_batch(batch)).max() for batch in batches]))
 
 
 def _card(description: Description, format_name: str, file: str, size: int, difference: float) -> dict:

@@ -30,12 +30,15 @@ class Phase:
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
-    """Keras' own on validation mIoU, whose memory goes into a checkpoint and comes back out of it."""
+    """Keras' own on validation mIoU, whose memory goes into a checkpoint and comes back out of it.
+
+    It only ends the phase; the best weights are those of the run folder.
+    """
 
     REMEMBERED = ("wait", "best", "best_epoch", "stopped_epoch")
 
     def __init__(self, monitor: str, patience: int, checkpoint: Checkpoint | None = None):
-        super().__init__(monitor, mode="max", patience=patience, restore_best_weights=True, verbose=0)
+        super().__init__(monitor, mode="max", patience=patience, verbose=0)
         self.checkpoint = checkpoint
 
     def on_train_begin(self, logs=None):
@@ -43,10 +46,9 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         if self.checkpoint:
             for name, value in self.checkpoint.state["early_stopping"].items():
                 setattr(self, name, value)
-            self.best_weights = self.checkpoint.arrays["best"]
 
     def memory(self) -> dict:
-        """The part of its memory that is plain numbers; the rest is `best_weights`."""
+        """All that it knows of the epochs so far, plain numbers."""
         return {name: None if (value := getattr(self, name)) is None else float(value) for name in self.REMEMBERED}
 
 
@@ -133,8 +135,6 @@ class Record(keras.callbacks.Callback):
         """State and arrays of the checkpoint after `epoch`."""
         finished = self.model.stop_training or epoch + 1 == self.phase.end
         state = {"phase": self.phase.name, "epochs_done": epoch + 1, "phase_finished": finished}
-        arrays = model_state(self.model)
         if self.early_stopping:
             state["early_stopping"] = self.early_stopping.memory()
-            arrays["best"] = self.early_stopping.best_weights
-        return state, arrays
+        return state, model_state(self.model)

@@ -21,7 +21,7 @@ STATE = "state"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`state` (JSON: epoch, phase, history, early stopping) and lists of arrays by group (model, optimizer, best)."""
+    """`state` (JSON: epoch, phase, history, early stopping) and lists of arrays by group (model, optimizer)."""
 
     state: dict
     arrays: dict[str, list[np.ndarray]]

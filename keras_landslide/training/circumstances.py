@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from .compute import processor
+from .compute import on_jax, processor
 
 PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless")
 
@@ -19,7 +19,7 @@ def circumstances() -> dict:
     return {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "versions": {name: metadata.version(name) for name in (*PACKAGES, *(["jax"] if on_jax() else []))},
         "commit": commit(),
     }
 

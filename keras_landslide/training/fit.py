@@ -29,7 +29,7 @@ from .interrupt import ControlC
 from .losses import SegmentationLoss
 from .mean_iou import MeanIoU
 from .plan import Plan
-from .runs import Run
+from .runs import Run, held_description
 from .squares import squares
 from .threshold import THRESHOLDS, chosen_threshold
 
@@ -91,13 +91,14 @@ def train(
     """
     if plan.model is None:
         return plan.run
-    if finish and plan.checkpoint is None:
-        raise LandslideError(f"{plan.run.folder}: has no complete epoch that it could end with; leave out --finish.")
+    if finish:
+        check_can_end(plan.run.folder)
     with plan.together.scope():
         if plan.checkpoint is None:
-            plan.run.begin(_settings_content(plan))
+            plan.run.begin({**_told(plan), **circumstances()})
+        else:
+            plan.run.goes_on(_told(plan))
         if plan.precision_changed:
-            plan.run.change_settings(plan.settings)
             report(f"Goes on in {plan.settings.precision}, as the history says of every epoch.")
         if plan.settings.precision == "mixed_bfloat16" and not multiplies_bfloat16():
             report("This processor has no instructions for bfloat16: a step takes seven times as long as in float32.")
@@ -113,17 +114,23 @@ def train(
     return plan.run
 
 
+def check_can_end(folder: Path) -> None:
+    """Raise `LandslideError` where the run in `folder` has no weights that it could end with."""
+    if held_description(folder) is None:
+        raise LandslideError(f"{folder}: has no complete epoch that it could end with; leave out --finish.")
+
+
 def _is_done(phase: Phase, checkpoint: Checkpoint) -> bool:
     state = checkpoint.state
     return phase.end <= state["epochs_done"] or (phase.name == state["phase"] and state["phase_finished"])
 
 
-def _settings_content(plan: Plan) -> dict:
+def _told(plan: Plan) -> dict:
+    """What `settings.json` says of how and on what is trained."""
     return {
         "settings": plan.settings.to_json(),
         "departures_from_paper": plan.settings.departures_from_paper(),
         "data": plan.source.to_json() if plan.source else None,
-        **circumstances(),
     }
 
 
@@ -136,7 +143,9 @@ def _finish(plan: Plan, report: Callable[[str], None]) -> None:
     told = {"split": split.title, "subset": "val", "track": bar("scoring the validation part")}
     evaluations = [scores for (scores,) in evaluate_thresholds(predictor, labelled, thresholds, **told)]
     content = evaluations[thresholds.index(MOST_PROBABLE)].to_json()
-    if settings.classes == 2:
+    if settings.classes == 2 and not evaluations[0].confusion[1].any():
+        report(f"No validation image has a landslide: the decision threshold stays {MOST_PROBABLE:g}.")
+    elif settings.classes == 2:
         track = bar("looking for false alarms")
         alarms = false_alarms_at(predictor, split.negatives["val"], thresholds, track=track)
         choice = chosen_threshold(evaluations, alarms)

@@ -155,13 +155,18 @@ def _check_agreement(settings: Settings, samples: Sequence[Sequence[Sample]]) ->
     """All processes compare what they are about to train; each sees the same, so all stop or none."""
     from jax.experimental.multihost_utils import process_allgather
 
-    same = {name: value for name, value in settings.to_json().items() if name not in OF_A_HOST}
-    content = json.dumps([same, [[sample.name for sample in part] for part in samples]], sort_keys=True)
-    digest = np.frombuffer(hashlib.sha256(content.encode()).digest(), np.uint8)
+    digest = np.frombuffer(_digest(settings, samples), np.uint8)
     digests = np.reshape(process_allgather(digest), (-1, digest.size))
     others = [str(number) for number in range(len(digests)) if not np.array_equal(digests[number], digests[0])]
     if others:
         raise LandslideError(
-            f"Other settings or images than in process 0: process {', '.join(others)}; give all of them the same "
-            "command and the same data."
+            f"Other settings, images or labels than in process 0: process {', '.join(others)}; give all of them the "
+            "same command and the same data."
         )
+
+
+def _digest(settings: Settings, samples: Sequence[Sequence[Sample]]) -> bytes:
+    """What tells one training from another: settings, names of the images, and the masks that complete their labels."""
+    same = {name: value for name, value in settings.to_json().items() if name not in OF_A_HOST}
+    named = [[[sample.name, [one.mask.name for one in sample.neighbours]] for sample in part] for part in samples]
+    return hashlib.sha256(json.dumps([same, named], sort_keys=True).encode()).digest()

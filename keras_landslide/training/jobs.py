@@ -133,6 +133,11 @@ def _train_seeds(
     job: Job, *, resume: bool, overwrite: bool, report: Callable[[str], None], begin: Callable[[], None], **options
 ) -> list[Run]:
     content = {"seeds": list(job.seeds), "settings": job.settings.to_json(), "data": job.source.to_json()}
+    each = [dataclasses.replace(job.settings, seed=seed) for seed in job.seeds]  # an impossible one is refused here
+    runs = _seed_runs(job.out, job.seeds)
+    if options["finish"]:
+        for run in runs:  # before the first is ended for good
+            fit.check_can_end(run.folder)
     if not resume:
         free_folder(job.out, overwrite=overwrite)
 
@@ -140,12 +145,10 @@ def _train_seeds(
         begin()
         write_json(job.out / SEEDS_FILE, content)  # each time, because precision may have changed
 
-    runs = []
-    for seed, run in zip(job.seeds, _seed_runs(job.out, job.seeds), strict=True):
-        settings = dataclasses.replace(job.settings, seed=seed)
-        report(f"Seed {seed}:")
+    for settings, run in zip(each, runs, strict=True):
+        report(f"Seed {settings.seed}:")
         how = {"resume": resume, "overwrite": overwrite, "report": report, "begin": begin_seed}
-        runs.append(_train(settings, job.source, run.folder, resumed_at=job.out, **how, **options))
+        _train(settings, job.source, run.folder, resumed_at=job.out, **how, **options)
     summary = summarised(job.seeds, [read_json(run.scores) for run in runs])
     write_json(job.out / SEEDS_FILE, {**content, **summary})
     for score, values in summary["scores"].items():
@@ -202,7 +205,8 @@ def _train(
     begin()
     finished = fit.train(plan, finish=finish, tensorboard=tensorboard, report=report, resumed_at=resumed_at)
     scores = read_json(finished.scores)
-    landslide = f" (landslide IoU {landslide_iou(scores['confusion']):.4f})" if settings.classes == 2 else ""
+    iou = scores["landslide"]["iou"] if settings.classes == 2 else None
+    landslide = "" if iou is None else f" (landslide IoU {iou:.4f})"
     report(
         f"Best validation mIoU {finished.best['val_miou']:.4f} at epoch {finished.best['epoch']}; at native size "
         f"{scores['miou']:.4f}{landslide}."

@@ -91,10 +91,10 @@ class Run:
         with contextlib.suppress(OSError):
             self.last_weights.parent.rmdir()
 
-    def change_settings(self, settings: Settings) -> None:
-        """Write into `settings.json` that the rest of the run is trained with these."""
-        changed = {"settings": settings.to_json(), "departures_from_paper": settings.departures_from_paper()}
-        write_json(self.settings, {**read_json(self.settings), **changed})
+    def goes_on(self, content: dict) -> None:
+        """Write into `settings.json` how the rest of the run is trained, and where its data is now."""
+        held = read_json(self.settings) if self.settings.exists() else {}
+        write_json(self.settings, {**held, **content})
 
     def is_finished(self) -> bool:
         """Whether the folder holds this run from beginning to end; then its history is taken up.
@@ -123,7 +123,8 @@ class Run:
         differing = _differences(held, self.description)
         if differing:
             raise LandslideError(
-                f"{self.folder}: holds a run with other {', '.join(differing)}; remove it or choose another folder."
+                f"{self.folder}: holds a run with other {', '.join(differing)}; go on as it was begun, or train in "
+                "another folder."
             )
 
     def end_epoch(self, model: keras.Model, line: dict, state: dict, arrays: dict) -> None:

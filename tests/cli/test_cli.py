@@ -75,6 +75,7 @@ def train(folder, out, *more):
             ["train", "--data", "x", "--out", "y", "--image-size", "32"],
             "--image-size 32 is not possible; give 64 or more",
         ),
+        (["models", "--image-size", "63"], "--image-size 63 is not possible; give 64 or more."),
         (["train", "--data", "x", "--out", "y", "--negatives", "many"], "--negatives many is not possible"),
         (["train", "--data", "x", "--out", "y", "--negatives", "-1"], "--negatives -1 is not possible"),
         (["train", "--data", "x", "--out", "y", "--sampling", "crops"], "did you mean 'crop'"),
@@ -320,3 +321,21 @@ def test_a_mistake_is_all_that_predict_writes_to_standard_error(tmp_path):
     assert done.returncode == 2
     first, second = done.stderr.splitlines()
     assert first.startswith("keras-landslide: ") and second == "  none.png: no such file or folder"
+
+
+@pytest.mark.parametrize("command", [["evaluate", "--weights", "no.weights.h5", "--data", "x"], ["prepare", "x"]])
+def test_json_replaces_nothing_unasked(fails, tmp_path, command):
+    kept = tmp_path / "scores.json"
+    kept.write_text("of a run")
+    assert f"{kept}: exists; add --overwrite or choose another name." in fails(*command, "--json", kept)
+    assert kept.read_text() == "of a run"
+
+
+@pytest.mark.parametrize(("given", "momentum"), [([], 0.99), (["none"], None), (["0.9"], 0.9)])
+def test_none_is_a_value_on_top_of_a_preset(given, momentum, monkeypatch, folder, tmp_path):
+    """The network's own momentum, where the preset has another."""
+    asked = []
+    monkeypatch.setattr("keras_landslide.training.jobs.do_job", lambda job, **_: asked.append(job.settings))
+    more = ["--batch-normalization-momentum", *given] if given else []
+    assert main(["train", "--preset", "cpu", "--data", str(folder), "--out", str(tmp_path / "run"), *more]) == 0
+    assert [settings.batch_normalization_momentum for settings in asked] == [momentum]

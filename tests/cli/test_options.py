@@ -65,7 +65,7 @@ def pixels(path) -> np.ndarray:
 
 def evaluated(weights, folder, out, *more) -> dict:
     arguments = ["evaluate", "--weights", weights, "--data", folder, "--subset", "train", *more]
-    arguments += ["--json", out / "scores.json"]
+    arguments += ["--json", out / "scores.json", "--overwrite"]
     assert main([str(argument) for argument in arguments]) == 0
     return json.loads((out / "scores.json").read_text())
 

@@ -210,6 +210,18 @@ def test_mistakes(fails, scenes, tmp_path, monkeypatch, arguments, text):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_sheet_in_the_folder_of_the_expanded_images_is_there_in_the_end(scenes, tmp_path, fails):
+    out = tmp_path / "more"
+    command = ["augment", "--data", scenes, "--out", out, "--count", "20", "--seed", "1", "--image-size", "64"]
+    command += ["--contact-sheet", out / "sheet.png"]
+    assert main([str(part) for part in command]) == 0
+    samples = split_samples(find_samples(scenes), "auto", seed=1).subset("train")
+    contact_sheet(samples, tmp_path / "sheet.png", image_size=64, augmentation="paper", seed=1)
+    assert (out / "sheet.png").read_bytes() == (tmp_path / "sheet.png").read_bytes()
+    assert len(list((out / "landslide" / "image").iterdir())) == 20
+    assert "exists" in fails(*command)
+
+
 def test_a_folder_of_class_numbers_is_refused_before_anything_is_written(voc, tmp_path):
     with pytest.raises(LandslideError, match="VOC's form cannot be expanded on disk"):
         expand(find_samples(voc), tmp_path / "expanded", 4, augmentation="paper")

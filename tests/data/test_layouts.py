@@ -39,6 +39,8 @@ def test_each_sample_is_a_group_unless_a_table_says_otherwise(folder):
     assert [sample.group for sample in find_samples(folder)][:4] == [names[0], "ridge", "ridge", names[3]]
     table.write_bytes(f"\ufeffname,group\r\n{names[1]}.png,ridge\r\n{names[2]}.png,ridge\r\n\r\n".encode())  # Excel's
     assert [sample.group for sample in find_samples(folder)][:4] == [names[0], "ridge", "ridge", names[3]]
+    table.write_text(f"name,group\n{names[0]},\n{names[1]},ridge\n{names[2]},ridge\n{names[3]}, \n")  # blank: no group
+    assert [sample.group for sample in find_samples(folder)][:4] == [names[0], "ridge", "ridge", names[3]]
     twice = f"name,group\n{names[1]},a\n{names[1]},b\n".encode()
     mistakes = {b"": "is not a table", b"name;group\na;b\n": "is not a table", b"name,group\na,b,c\n": "is not a table"}
     mistakes |= {b'name,group\n"a,b\n' + b"x,y\n" * 50_000: "is not a table"}  # a quote that is never closed

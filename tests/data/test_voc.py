@@ -160,7 +160,7 @@ def test_all_mistakes_of_the_lists_are_named_at_once(folder):
     assert "mend or remove, with their names in ImageSets/Segmentation:" in error.value.message
     lines = "\n".join(error.value.files)
     for text in (
-        "val.txt: is missing; write the names of the images that val in it",
+        "val.txt: is missing; write the names of the val images in it",
         "test.txt: lists 2007_000003, which train.txt lists too",
         "test.txt: lists 2007_000012, which has no mask",
         "train.txt: lists 2007_000001, which has no image",

@@ -285,6 +285,17 @@ def test_masks_of_an_earlier_run_do_not_stay_and_other_folders_are_not_touched(t
     assert (tmp_path / "new" / "predictions.csv").is_file()
 
 
+def test_what_predict_made_is_no_input_of_the_same_folder(three, tmp_path):
+    predictor, out = Predictor(ByRule(red), 32), tmp_path / "out"
+    predict(predictor, three, out)
+    before = files_of(out)
+    with pytest.raises(LandslideError, match="is what predict made in"):
+        predict(predictor, [out / "overlays"], out, overwrite=True)
+    with pytest.raises(LandslideError, match="There is no image to predict"):
+        predict(predictor, [], out, overwrite=True)
+    assert files_of(out) == before
+
+
 def test_images_that_are_squeezed_too_far_are_warned_of(tmp_path, caplog):
     for name, sides in (("fits", (40, 80)), ("large", (20, 81)), ("larger", (90, 30))):
         write_image(tmp_path / f"{name}.png", np.zeros((*sides, 3), np.uint8))

@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -169,6 +170,29 @@ def test_shifted_landslides_are_counted_by_place(bijie, tmp_path):
     for place, found in told["found"].items():
         assert found == sum(one[place] > 0.5 for one in told["landslide_iou"].values())
     assert told["found"]["in the middle"] > 4
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"), [([], {}), (["--precision", "mixed_bfloat16"], {"precision": "mixed_bfloat16"})]
+)
+def test_a_row_changes_the_presets_precision_where_that_is_asked_for(given, changed, monkeypatch):
+    found = []
+    monkeypatch.setattr(reproduce, "reproduced", lambda row, name, options, **changes: found.append((name, changes)))
+    with pytest.raises(SystemExit) as stop:
+        reproduce.main("unet_vgg16", "", given)
+    assert (stop.value.code, found) == (0, [("unet_vgg16", changed)])
+
+
+@pytest.mark.parametrize(
+    ("count", "out", "said"),
+    [
+        (0, "figure.png", "--count 0 is not possible; give 1 or more."),
+        (1, "figure.jpg", "figure.jpg: is no picture; give a name that ends in .png or .pdf."),
+    ],
+)
+def test_figure_5_of_nothing_or_in_another_format_is_refused(count, out, said):
+    with pytest.raises(LandslideError, match=re.escape(said)):
+        loaded("figure5").draw(argparse.Namespace(count=count, out=out))
 
 
 def test_experiments_print_nothing_of_tensorflows_own(scenes, tiny_run, tmp_path):

@@ -1,6 +1,7 @@
 """Exported models in their own runtimes, loaded here as their makers' manuals say, against Keras."""
 
 import dataclasses
+import itertools
 import json
 
 import keras
@@ -114,6 +115,16 @@ def test_a_file_that_disagrees_is_not_kept_and_one_format_replaces_itself_alone(
     command = ["export", "--weights", weights, "--format", "savedmodel", "--out", str(tmp_path / "out")]
     assert main(command) == 1
     assert "differs from Keras by" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+    exact, asked = load_model(weights).predict_on_batch, itertools.count()
+
+    def no_number_at_last(batch):
+        return exact(batch) * (1 if next(asked) == 0 else np.nan)
+
+    monkeypatch.setitem(export.FORMATS, "savedmodel", dataclasses.replace(wrong, load=lambda path: no_number_at_last))
+    assert main(command) == 1
+    assert "differs from Keras by nan" in capsys.readouterr().err and next(asked) > 1
     assert not (tmp_path / "out").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["pspnet_mobilenet.weights.h5"]
 

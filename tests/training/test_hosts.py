@@ -1,5 +1,6 @@
 """Training by several processes: what the environment may say, and that two train what one would."""
 
+import dataclasses
 import json
 import shutil
 import socket
@@ -13,13 +14,14 @@ import pytest
 from PIL import Image
 
 from keras_landslide.data.layouts import find_samples
+from keras_landslide.data.sample import Neighbour
 from keras_landslide.errors import LandslideError
 from keras_landslide.models.saving import read_layers
-from keras_landslide.training.hosts import ADDRESSES, PROCESS, PROCESSES, Hosts, hosts
+from keras_landslide.training.hosts import ADDRESSES, PROCESS, PROCESSES, Hosts, _digest, hosts
 from keras_landslide.training.losses import SegmentationLoss
 from keras_landslide.training.mean_iou import MeanIoU
 from keras_landslide.training.runs import read_history
-from tests.small import environment
+from tests.small import SETTINGS, environment
 
 ALL_SET = {ADDRESSES: "10.0.0.1:1234", PROCESSES: "2", PROCESS: "1"}
 
@@ -213,11 +215,25 @@ def test_two_processes_train_what_one_would(narrow, tmp_path):
             np.testing.assert_allclose(array, wanted, rtol=1e-3, atol=1e-3, err_msg=name)
 
 
+def test_hosts_tell_trainings_apart_by_settings_images_and_labels(split):
+    samples = split.subset("train")
+    neighbour = Neighbour(samples[1].mask, 3, 4)
+    completed = [dataclasses.replace(samples[0], neighbours=(neighbour,)), *samples[1:]]
+    trainings = [
+        (SETTINGS, [samples]),
+        (dataclasses.replace(SETTINGS, seed=1), [samples]),
+        (SETTINGS, [samples[1:]]),
+        (SETTINGS, [completed]),
+    ]
+    assert len({_digest(*training) for training in trainings}) == len(trainings)
+    assert _digest(dataclasses.replace(SETTINGS, num_workers=3), [list(samples)]) == _digest(*trainings[0])
+
+
 @pytest.mark.slow  # two processes, twice
 def test_processes_that_cannot_train_together_all_say_so_and_write_nothing(narrow, tmp_path):
     command = ("train", "--data", narrow, "--out", tmp_path / "run", *TINY)
     for apart, mistake in (
-        ((["--seed", "0"], ["--seed", "1"]), "Other settings or images than in process 0: process 1"),
+        ((["--seed", "0"], ["--seed", "1"]), "Other settings, images or labels than in process 0: process 1"),
         ((["--unfrozen-batch-size", "3"],) * 2, "--unfrozen-batch-size 3 cannot be dealt to 2 devices"),
     ):
         for done in run_together(CLI, *command, apart=apart):

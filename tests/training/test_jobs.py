@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from keras_landslide.cli import main
+from keras_landslide.data.dataset import Source
 from keras_landslide.errors import LandslideError
 from keras_landslide.files.atomic import read_json, write_json
+from keras_landslide.settings import MAX_SEED
 from keras_landslide.training import compute, jobs, runs
 from keras_landslide.training.runs import read_history
 from tests.small import SETTINGS, assert_equal_weights, command, history, small_network, train
@@ -21,6 +23,10 @@ SHORT = ["--frozen-epochs", "1", "--unfrozen-epochs", "1"]
 def small():
     with small_network() as loaded:
         yield loaded
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_control_c_says_how_to_go_on_and_resume_needs_no_more(scenes, tmp_path, played, capsys):
@@ -47,7 +53,9 @@ def test_a_run_goes_on_where_its_data_has_moved_and_compiled_otherwise(scenes, t
     assert not played.fits[-1].model.jit_compile
     data.rename(tmp_path / "moved")
     assert "no such folder" in fails("train", "--resume", out)
-    assert main(["train", "--resume", str(out), "--data", str(tmp_path / "moved"), "--jit", "on"]) == 0
+    played.stop_in = 3
+    assert main(["train", "--resume", str(out), "--data", str(tmp_path / "moved"), "--jit", "on"]) == 130
+    assert main(["train", "--resume", str(out)]) == 0  # it is remembered
     assert played.fits[-1].model.jit_compile
     assert main(command(scenes, tmp_path / "whole", "--jit", "off")) == 0
     assert history(out) == history(tmp_path / "whole")
@@ -64,7 +72,14 @@ def test_resume_takes_its_settings_from_the_run(fails, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("seeds", "text"), [(["1"], "give two or more"), (["1", "1"], "different"), (["0", "1", "--seed", "3"], "not both")]
+    ("seeds", "text"),
+    [
+        (["1"], "give two or more"),
+        (["1", "1"], "different"),
+        (["0", "1", "--seed", "3"], "not both"),
+        (["0", "2147483647"], "2147483647 is not possible; give a number from 0 to 2147483646"),
+        (["0", "-1"], "-1 is not possible"),
+    ],
 )
 def test_seeds_that_make_no_sense(fails, tmp_path, seeds, text):
     assert text in fails("train", "--data", "x", "--out", tmp_path / "out", "--seeds", *seeds)
@@ -104,6 +119,22 @@ def test_seeds_whose_precision_was_changed_go_on_in_it(begun, scenes, tmp_path, 
     assert main(["train", "--resume", str(out)]) == 0
     precisions = [[line["precision"] for line in read_history(out / f"seed_{seed}")] for seed in (0, 1)]
     assert precisions == [["mixed_bfloat16"] * 2 + ["float32"] * 4, ["float32"] * 6]
+
+
+def test_seeds_end_together_or_not_at_all(scenes, tmp_path, played, fails):
+    out = tmp_path / "seeds"
+    played.stop_in = 2
+    assert main(command(scenes, out, "--seeds", 0, 1)) == 130
+    before = contents(out)
+    assert f"{out / 'seed_1'}: has no complete epoch that it could" in fails("train", "--resume", out, "--finish")
+    assert contents(out) == before  # the first seed can still be trained to its end
+
+
+def test_an_impossible_seed_is_refused_before_the_first_is_trained(scenes, tmp_path, played):
+    job = jobs.Job(SETTINGS, Source(str(scenes), "auto"), tmp_path / "seeds", (0, MAX_SEED + 1))
+    with pytest.raises(LandslideError, match=f"--seed {MAX_SEED + 1}"):
+        jobs.do_job(job)
+    assert not played.fits and not job.out.exists()
 
 
 def test_seeds_on_data_that_is_not_there_leave_nothing_behind(fails, tmp_path):

@@ -65,14 +65,16 @@ def test_the_best_epoch_is_kept_and_the_second_phase_starts_from_the_best_of_the
     assert small == [run.best_weights]  # what the last scores are made with
 
 
-def test_early_stopping_ends_its_phase_and_restores_its_best_weights(split, tmp_path, played):
+def test_early_stopping_ends_its_phase_and_the_next_starts_from_the_best_weights(split, tmp_path, played):
     # epochs 1 to 4 of 6 frozen ones: the second is the best; then 7 to 9 of 6: the first is
     played.scores = [0.5, 0.6, 0.55, 0.6, 0.3, 0.2, 0.1]
     settings = dataclasses.replace(SETTINGS, frozen_epochs=6, unfrozen_epochs=6)
-    train(settings, split, tmp_path / "run")
+    run = train(settings, split, tmp_path / "run")
     assert [line["epoch"] for line in read_history(tmp_path / "run")] == [1, 2, 3, 4, 7, 8, 9]
-    for phase, best in zip(played.fits, (2, 7), strict=True):
-        assert_same(phase.weights_at_end, phase.weights_after[best])
+    frozen, unfrozen = played.fits
+    assert_same(unfrozen.weights, frozen.weights_after[2])
+    assert_same(stored(run.best_weights, frozen.model), frozen.weights_after[2])
+    assert_same(stored(run.last_weights, frozen.model), unfrozen.weights_after[9])
 
 
 def test_without_early_stopping_all_epochs_are_trained_whatever_the_scores(scenes, tmp_path, played):
@@ -187,7 +189,7 @@ def test_a_run_of_other_settings_or_images_is_not_gone_on_with(split, tmp_path, 
         train(SETTINGS, split, out)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     others = dataclasses.replace(SETTINGS, patience=5, class_weights=(1.0, 3.0))
-    with pytest.raises(LandslideError, match="holds a run with other class_weights, patience; remove it"):
+    with pytest.raises(LandslideError, match="holds a run with other class_weights, patience; go on as it was begun"):
         train(others, split, out, resume=True)
     fewer = dataclasses.replace(split, subsets={**split.subsets, "train": split.subset("train")[1:]})
     with pytest.raises(LandslideError, match="other training images"):
@@ -206,7 +208,7 @@ def test_a_run_of_other_images_without_landslide_is_not_gone_on_with(split, tmp_
     with pytest.raises(KeyboardInterrupt):
         train(settings, split, tmp_path / "run")
     fewer = {**split.negatives, "train": split.negatives["train"][1:]}
-    with pytest.raises(LandslideError, match="holds a run with other images without landslide; remove it"):
+    with pytest.raises(LandslideError, match="holds a run with other images without landslide; go on as it was begun"):
         train(settings, dataclasses.replace(split, negatives=fewer), tmp_path / "run", resume=True)
 
 

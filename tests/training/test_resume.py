@@ -69,7 +69,7 @@ def test_a_run_killed_in_both_phases_ends_like_one_that_was_not(scenes, tmp_path
     assert without_seconds(killed) == without_seconds(tmp_path / "whole")
     kept = [read_checkpoint(folder / "kept.npz") for folder in (tmp_path / "whole", killed)]
     assert kept[0].state["early_stopping"] == kept[1].state["early_stopping"]
-    assert kept[0].arrays.keys() == {"model", "optimizer", "best"}
+    assert kept[0].arrays.keys() == {"model", "optimizer"}
     for group, arrays in kept[0].arrays.items():
         for expected, found in zip(arrays, kept[1].arrays[group], strict=True):
             np.testing.assert_array_equal(found, expected)

@@ -100,3 +100,13 @@ def test_a_finished_run_has_the_threshold_in_its_weights_and_scores_of_the_most_
     )
     assert scores["confusion"] == confusion.tolist()
     assert f"Decision threshold {best:g}" in "\n".join(lines)
+
+
+def test_without_landslides_in_validation_the_threshold_stays_a_half(split, tmp_path, played):
+    """No threshold is better than another there, and a score that is no number would spoil `scores.json`."""
+    blank, lines = dataclasses.replace(split, subsets={**split.subsets, "val": split.negatives["train"][:2]}), []
+    with small_network():
+        run = train(SETTINGS, blank, tmp_path / "run", report=lines.append)
+    assert "decision_threshold" not in read_json(run.scores) and "NaN" not in run.scores.read_text()
+    assert read_weights(run.best_weights).description.threshold == 0.5
+    assert "No validation image has a landslide: the decision threshold stays 0.5." in lines

@@ -51,7 +51,7 @@ def read_mask(path: Path | str) -> Mask:
         values = values[..., 0]
     mask = _of_values(values, path, soft=not palette)
     as_it_is = mask.as_it_is and values.dtype == stored.dtype
-    return Mask("palette" if palette else mask.coding, mask.classes, as_it_is)
+    return Mask("palette" if palette and not as_it_is else mask.coding, mask.classes, as_it_is)
 
 
 def _of_transparency(transparent: np.ndarray, values: np.ndarray, path: Path | str) -> Mask:

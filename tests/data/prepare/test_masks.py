@@ -66,7 +66,7 @@ def test_a_palette_is_resolved(tmp_path):
     np.testing.assert_array_equal(mask.classes, SHAPE)
     with_palette(tmp_path / "grey.png", SHAPE, [(0, 0, 0), (255, 255, 255)])
     mask = read_mask(tmp_path / "grey.png")
-    assert (mask.coding, mask.as_it_is) == ("palette", True)
+    assert (mask.coding, mask.as_it_is) == ("0/255", True)
     np.testing.assert_array_equal(mask.classes, SHAPE)
 
 

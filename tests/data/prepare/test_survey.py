@@ -26,7 +26,7 @@ def report(tmp_path, capsys):
 
     def run(folder, *more):
         file = tmp_path / "report.json"
-        assert main(["prepare", str(folder), "--json", str(file), *map(str, more)]) == 0
+        assert main(["prepare", str(folder), "--json", str(file), "--overwrite", *map(str, more)]) == 0
         return json.loads(file.read_text()), capsys.readouterr().out
 
     return run
