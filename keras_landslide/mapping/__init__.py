@@ -50,7 +50,7 @@ def map_scene(
     from .scenes import map_scenes
 
     read = [read_weights(weights_file(path)) for path in (weights or SCENE_WEIGHTS, *ensemble)]
-    cluster = Cluster(workers, scheduler) if workers or scheduler else None
+    cluster = Cluster(workers, scheduler) if workers is not None or scheduler else None
     how = Options(**options)
     (mapped,) = map_scenes([scene], out, read, how, overwrite=overwrite, resume=resume, cluster=cluster)
     return mapped

@@ -50,6 +50,8 @@ class Cluster:
     scheduler: str | None = None
 
     def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise LandslideError(f"--workers {self.workers} is not possible; give 1 or more.")
         if bool(self.workers) == bool(self.scheduler):
             raise LandslideError("Give --workers or --scheduler, not both.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import logging
 import math
 import shutil
@@ -71,6 +72,10 @@ class Options:
     runtime: str | None = None
     bfloat16: bool = False
 
+    def to_json(self) -> dict:
+        """Plain values, the same ones for what means the same, such as 1 and 1.0."""
+        return json.loads(json.dumps(dataclasses.asdict(self), default=str), parse_int=float)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -113,7 +118,7 @@ class Job:
     def stamp(self) -> str:
         """What tells the blocks of this scene, weights and options from others."""
         scene = [self.source, self.scene.stretch, self.scene.bands, self.grid, self.side]
-        told = [*scene, self.size, self.weights, self.options]
+        told = [*scene, self.size, self.weights, self.options.to_json()]
         return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
 
     def bytes_needed(self) -> int:
@@ -158,12 +163,13 @@ def licence_of(weights: Sequence[StoredWeights]) -> str:
     return " ".join(dict.fromkeys(one.description.licence for one in weights if one.description.licence))
 
 
-def check_disk(folder: Path, jobs: Sequence[Job]) -> None:
-    """Raise `LandslideError` where the disk of `folder` has less space than the scenes need.
+def check_disk(folder: Path, jobs: Sequence[Job], there: int = 0) -> None:
+    """Raise `LandslideError` where the disk of `folder` has less space than the scenes still need.
 
-    Counted is what they need if all are made at once, as on a cluster.
+    Counted is what they need if all are made at once, as on a cluster, less the bytes of it that are `there` already.
     """
-    free, needed = shutil.disk_usage(nearest_existing(folder)).free, sum(job.bytes_needed() for job in jobs)
+    free = shutil.disk_usage(nearest_existing(folder)).free
+    needed = sum(job.bytes_needed() for job in jobs) - there
     if needed > free:
         raise LandslideError(
             f"{folder}: mapping needs up to {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free there; choose "
@@ -241,7 +247,11 @@ def _in_pixels(found: Outlines, path: Path | str | None, scene: Scene) -> tuple:
     """The polygons of the file `path` in pixels of the scene."""
     if scene.crs is None or found.crs is None:
         raise LandslideError(f"{scene.path}: an area of interest needs a CRS of the scene and one of {path}.")
-    polygons = transformed(found.geometries, found.crs, scene.crs)
+    if not found.geometries.size:
+        raise LandslideError(f"{path}: holds no polygon; give one that says where to look.")
+    # what is straight in one CRS is bent in another, by less than a pixel between corners that lie so close
+    close = shapely.segmentize(found.geometries, 0.001 if CRS(found.crs).is_geographic else 100.0)
+    polygons = transformed(close, found.crs, scene.crs)
     if CRS(scene.crs).is_geographic:  # across the 180th meridian a scene goes on to 181°, and others begin at −180°
         beyond = [shapely.transform(polygons, lambda points, turn=turn: points + turn) for turn in (TURN, -TURN)]
         polygons = np.concatenate([polygons, *beyond])

@@ -161,8 +161,8 @@ class Grid:
 
     @property
     def resampling_of_masks(self) -> Resampling:
-        """The same for where they are valid: shrunk, a pixel is valid as far as one in it is; interpolated masks would
-        grow into what is no data."""
+        """The same for where they are valid: shrunk, a pixel is valid as far as one in it is (but for less than 1/510
+        of it, where the file has a mask); interpolated masks would grow into what is no data."""
         return self.resampling if self.resampling == Resampling.average else Resampling.nearest
 
     @property
@@ -227,8 +227,9 @@ def open_scene(
         stretch = None
         if percentiles or any(dataset.dtypes[band - 1] != "uint8" for band in chosen):
             stretch = _stretch(dataset, chosen, percentiles or PERCENTILES, nodata_is_black)
-        # a CRS of a building site says as little of the place on a map as none
-        somewhere = dataset.crs and (dataset.crs.is_geographic or dataset.crs.is_projected)
+        # a CRS of a building site says as little of the place on a map as none, and so does one without a transform
+        placed = dataset.crs and dataset.transform != Affine.identity()
+        somewhere = placed and (dataset.crs.is_geographic or dataset.crs.is_projected)
         crs = dataset.crs.to_wkt() if somewhere else None
         return Scene(str(path), dataset.width, dataset.height, crs, dataset.transform, chosen, stretch, nodata_is_black)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,10 +12,11 @@ from pathlib import Path
 
 from .. import __version__
 from ..console import Track, untracked
+from ..errors import LandslideError
 from ..files.atomic import folder_written_beside, write_json
 from ..files.checks import continued
 from ..models.saving import StoredWeights
-from ..runtimes.engines import check_runtime, engine, fastest_runtime
+from ..runtimes.engines import check_runtime, converted, engine, fastest_runtime
 from .bfloat16 import check_bfloat16
 from .blocks import BLOCK, Block, Watch, predict_blocks, unwatched
 from .cluster import Cluster, Share, Team, map_blocks, recipe_of, team
@@ -60,20 +61,20 @@ def map_scenes(
         "scenes": [job.source for job in jobs],
         "weights": list(jobs[0].weights),
         "area": None if options.aoi is None else hashlib.sha256(Path(options.aoi).read_bytes()).hexdigest(),
-        "options": json.loads(json.dumps(dataclasses.asdict(options), default=str)),
+        "options": options.to_json(),
     }
     goes_on = continued(folder, MADE_OF, made_of, made_by="map", overwrite=overwrite, resume=resume)
-    todo = [job for job in jobs if not (goes_on and finished(folder, job))]
-    for job in jobs:
-        if goes_on and job not in todo:  # it may have been killed before they went
-            shutil.rmtree(blocks_folder(folder, job), ignore_errors=True)
-    check_disk(folder, todo)
+    if not goes_on:
+        _check_spared(folder, [*paths, *([options.aoi] if options.aoi else [])])
+    todo = _todo(folder, jobs) if goes_on else jobs
+    made = [block for job in todo for block in blocks_folder(folder, job).glob("*")]
+    check_disk(folder, todo, sum(block.stat().st_size for block in made))
     network = None
     if todo and options.bfloat16:
         network = network_of(weights, todo[0].size, options, report)
         exact = dataclasses.replace(options, bfloat16=False)
         check_bfloat16(todo, network_of(weights, todo[0].size, exact, report), network, report)
-    with _team(cluster, folder, todo) as helpers:
+    with _team(cluster, folder, todo, weights, report) as helpers:
         if todo and not helpers and not network:
             network = network_of(weights, todo[0].size, options, report)
         if not goes_on:
@@ -112,12 +113,28 @@ def finished(folder: Path, job: Job) -> bool:
     return (folder / job.name / FINISHED).is_file()
 
 
+def _todo(folder: Path, jobs: Sequence[Job]) -> list[Job]:
+    """The scenes without results in a folder that is gone on with."""
+    for job in jobs:
+        if finished(folder, job):  # it may have been killed before its blocks went
+            shutil.rmtree(blocks_folder(folder, job), ignore_errors=True)
+    return [job for job in jobs if not finished(folder, job)]
+
+
 @contextmanager
-def _team(cluster: Cluster | None, folder: Path, todo: Sequence[Job]) -> Iterator[Team | None]:
+def _team(
+    cluster: Cluster | None,
+    folder: Path,
+    todo: Sequence[Job],
+    weights: Sequence[StoredWeights],
+    report: Callable[[str], object],
+) -> Iterator[Team | None]:
     """Those of a cluster, if there is one, and scenes for them."""
     if cluster is None or not todo:
         yield None
         return
+    for one in weights:  # what cannot be converted is told before earlier results go
+        converted(one, todo[0].options.runtime or fastest_runtime(), todo[0].size, report=report)
     blocks = sum(len(missing(folder, job)) for job in todo)
     with team(cluster, folder, [job.scene for job in todo], blocks) as found:
         yield found
@@ -179,10 +196,24 @@ def assemble(job: Job, folder: Path, track: Track = untracked) -> None:
     shutil.rmtree(predictions)
 
 
+def _earlier(folder: Path) -> list[Path]:
+    """What an earlier run left in `folder`: results of scenes, and blocks of those that are not finished."""
+    there = folder.glob("*") if folder.is_dir() else ()
+    return [old for old in there if old.name.startswith(BLOCKS) or (old / FINISHED).is_file()]
+
+
+def _check_spared(folder: Path, paths: Sequence[Path | str]) -> None:
+    """Raise `LandslideError` where one of `paths`, which are to be read, lies in what would be removed."""
+    for old in _earlier(folder):
+        for path in paths:
+            if old.resolve() in Path(path).resolve().parents:
+                raise LandslideError(f"{path}: lies in {old}, which --overwrite removes; choose another --out.")
+
+
 def _begin(folder: Path, made_of: dict) -> None:
     """Mark `folder` as one of maps that are `made_of` this; those of an earlier run go."""
-    for old in folder.glob("*") if folder.is_dir() else ():
-        if old.name.startswith(BLOCKS) or (old / FINISHED).is_file():
-            shutil.rmtree(old)
+    for number, old in enumerate(_earlier(folder)):
+        # renamed first: half removed, results would still count as finished
+        shutil.rmtree(old.rename(folder / f"{BLOCKS}{number}-{secrets.token_hex(8)}"))
     (folder / SUMMARY).unlink(missing_ok=True)
     write_json(folder / MADE_OF, made_of)

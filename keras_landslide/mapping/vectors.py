@@ -54,16 +54,16 @@ def read_outlines(path: Path | str) -> Outlines:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of kinds of columns and coordinates that are left out
             about, numbers, shapes, columns = pyogrio.raw.read(path, layer=layer, force_2d=True, return_fids=True)
-    except RuntimeError as error:  # the parent of all that pyogrio raises
+            geometries = shapely.from_wkb(shapes)
+            valid = made_valid(geometries)
+    except (RuntimeError, shapely.errors.ShapelyError) as error:  # the first is the parent of all that pyogrio raises
         raise LandslideError(f"{path}: is damaged or cannot be read ({_one_line(error)}).") from error
-    geometries = shapely.from_wkb(shapes)
     others = [shape.geom_type for shape in geometries if shape and shape.geom_type not in ("Polygon", "MultiPolygon")]
     if others:
         raise LandslideError(f"{path}: has a {others[0]} in layer {layer}, where polygons are needed.")
-    geometries = made_valid(geometries)
-    there = shapely.area(geometries) > 0
+    there = shapely.area(valid) > 0
     fields = {name: column[there] for name, column in zip(about["fields"], columns, strict=True)}
-    return Outlines(geometries[there], _ids(fields, numbers[there]), fields, _georeference(path, about["crs"]))
+    return Outlines(valid[there], _ids(fields, numbers[there]), fields, _georeference(path, about["crs"]))
 
 
 def _layer_of_polygons(path: Path) -> str:

@@ -76,6 +76,7 @@ def bright(monkeypatch):
     def use(**fields) -> None:
         recipe = Bright(**fields)
         monkeypatch.setattr(scenes, "recipe_of", lambda *_: recipe)
+        monkeypatch.setattr(scenes, "converted", lambda *_, **__: None)
         monkeypatch.setattr(scenes, "network_of", lambda *_: Bright().network(1))
 
     use()
@@ -348,3 +349,9 @@ def test_the_shipped_weights_in_two_processes_mark_what_one_marks(tmp_path, capf
     assert main([*arguments, "--out", str(tmp_path / "two"), "--workers", "2"]) == 0
     assert capfd.readouterr().err == ""
     assert_equal_to(tmp_path / "two" / "scene", tmp_path / "alone" / "scene")
+
+
+def test_a_cluster_has_workers():
+    for workers in (0, -1):
+        with pytest.raises(LandslideError, match=f"--workers {workers} is not possible; give 1 or more."):
+            Cluster(workers)

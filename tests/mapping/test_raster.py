@@ -361,3 +361,10 @@ def test_a_truncated_file_is_told(tmp_path, dtype):
     path.write_bytes(path.read_bytes()[:30_000])
     with pytest.raises(LandslideError, match="is damaged"):
         read(open_scene(path))
+
+
+@pytest.mark.parametrize("crs", [UTM, "EPSG:4326"])
+def test_a_crs_without_a_transform_says_no_place(tmp_path, crs):
+    """As of a scene whose world file is lost: no pixel has a length then."""
+    scene = open_scene(write_scene(tmp_path / "lost.tif", noise(20, 30), crs=crs, transform=Affine.identity()))
+    assert scene.crs is None and scene.pixel is None

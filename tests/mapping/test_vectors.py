@@ -2,6 +2,7 @@
 
 import math
 import sqlite3
+import struct
 import subprocess
 import sys
 from contextlib import closing
@@ -277,3 +278,13 @@ def test_outlines_that_have_no_place_in_the_other_crs():
         transformed([box(1e9, 1e9, 2e9, 2e9)], UTM, DEGREES)
     with pytest.raises(LandslideError, match="cannot be brought from IAU_2015:49900 to EPSG:4326"):  # on Mars
         geodesic_area([box(0, 0, 1, 1)], "IAU_2015:49900")
+
+
+@pytest.mark.parametrize("corners", [[(0, 0), (9, 0), (9, 9), (0, 8)], [(0, 0), (9, 0)]], ids=["open", "two corners"])
+def test_rings_that_are_none_are_told(tmp_path, corners):
+    ring = struct.pack("<BIII", 1, 3, 1, len(corners)) + struct.pack(f"<{2 * len(corners)}d", *np.ravel(corners))
+    path = tmp_path / "broken.gpkg"
+    how = {"layer": "landslides", "crs": UTM, "geometry_type": "Polygon"}
+    pyogrio.raw.write(path, np.array([ring], object), [], [], driver="GPKG", **how)
+    with pytest.raises(LandslideError, match=r"broken\.gpkg: is damaged or cannot be read \("):
+        read_outlines(path)

@@ -1,11 +1,14 @@
 """A map that was stopped: what goes on, what is other work, what is replaced."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from keras_landslide.mapping.plan import Options, planned
+from keras_landslide.models.saving import read_weights
 from tests.one_landslide import pixels, read, write_area
 from tests.scenes import write_scene
 
@@ -93,3 +96,26 @@ def test_overwriting_replaces_maps_and_nothing_else(mapped, stopped, tmp_path):
     assert sorted(path.name for path in out.iterdir()) == ["map.json", "notes.txt", "other", "photos", "summary.csv"]
     lines = list(csv.DictReader((out / "summary.csv").open()))
     assert [line["folder"] for line in lines] == ["other"]
+
+
+def test_overwriting_removes_nothing_that_is_to_be_read(mapped, fails, weights, scene, tmp_path):
+    """A scene beside its results, and outlines of an earlier map as the area of interest."""
+    out = mapped(scene)
+    inside = Path(shutil.copy(scene, out / "scene" / "copy.tif"))
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for given in ([inside], [scene, "--aoi", out / "scene" / "outlines.gpkg"]):
+        error = fails("map", *given, "--out", out, "--weights", weights, "--overwrite")
+        assert f"{given[-1]}: lies in {out / 'scene'}, which --overwrite removes; choose another --out." in error
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_what_means_the_same_makes_the_same_blocks(weights, scene):
+    """Numbers and paths as a script gives them, and as the command line reads them."""
+    ways = [
+        Options(gsd=1, bands=(3, 2, 1), stretch=(2, 98), runtime="keras"),
+        Options(gsd=1.0, bands=[3, 2, 1], stretch=[2.0, 98.0], runtime="keras"),
+        Options(gsd=1, bands=(3, 2, 1), stretch=(2, 97), runtime="keras"),
+    ]
+    jobs = [planned([scene], [read_weights(weights)], options)[0] for options in ways]
+    assert jobs[0].stamp() == jobs[1].stamp() != jobs[2].stamp()
+    assert ways[0].to_json() == ways[1].to_json() != ways[2].to_json()

@@ -5,16 +5,22 @@ import shutil
 from collections import namedtuple
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio.features
+import shapely
 from affine import Affine
+from pyproj import Transformer
 from rasterio._err import CPLE_AppDefinedError
 from rasterio.enums import ColorInterp
+from rasterio.transform import from_origin
 
 from keras_landslide.cli import main
 from keras_landslide.errors import LandslideError
 from keras_landslide.mapping import rasters
-from keras_landslide.mapping.plan import Options
+from keras_landslide.mapping.plan import Options, check_disk, planned
 from keras_landslide.mapping.scenes import map_scenes
+from keras_landslide.mapping.vectors import write_layer
 from keras_landslide.models.saving import read_weights
 from tests.one_landslide import HEIGHT, WIDTH, pixels, read, write_area
 from tests.scenes import PLACE, UTM, noise, write_scene
@@ -80,6 +86,7 @@ def write_alpha(folder: Path) -> Path:
         (write_plain, "--grid scenes", "Unknown --grid 'scenes'; did you mean 'scene'?"),
         (write_plain, "--uncertainty", "An uncertainty needs several opinions: add --average-flips or --ensemble."),
         (write_plain, "--ensemble pspnet_mobilenet_v2", "have one input size and one scale; these differ in them."),
+        (write_plain, "--workers -1", "--workers: -1 is not possible; give 1 or more"),
         (write_plain, "--aoi none.gpkg", "none.gpkg: no such file; give a GeoPackage with outlines."),
         (write_plain, "--overwrite --resume", "Give --overwrite or --resume, not both."),
     ],
@@ -107,6 +114,12 @@ def test_a_full_disk_is_told_before_anything_is_written(fails, weights, network,
     assert not (tmp_path / "map").exists()
     free[0] = needed
     assert main([str(part) for part in command]) == 0
+    (job,) = planned([scene], [read_weights(weights)], Options())
+    check_disk(tmp_path, [job], there=0)
+    free[0] = needed - 50  # what is there already need not be free again
+    check_disk(tmp_path, [job], there=50)
+    with pytest.raises(LandslideError, match="GB are free there"):
+        check_disk(tmp_path, [job], there=49)
 
 
 @pytest.mark.parametrize(
@@ -200,3 +213,19 @@ def test_what_a_runtime_cannot_is_told_before_anything_is_written(scene, weights
     assert main([str(part) for part in given]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "map").exists()
+
+
+def test_an_area_is_as_straight_as_in_its_own_crs(weights, tmp_path):
+    """Its upper side follows a parallel, which is bent by a hundred metres in the CRS of the scene."""
+    place = from_origin(450_000, 3_102_400, 100, 5)
+    path = write_scene(tmp_path / "scene.tif", noise(200, 1000), transform=place)
+    area = tmp_path / "degrees.gpkg"
+    write_layer(area, layer="area", geometries=[shapely.box(104.0, 27.5, 106.0, 28.0415)], crs="EPSG:4326", fields={})
+    (job,) = planned([path], [read_weights(weights)], Options(aoi=area, gsd=5))
+    found = rasterio.features.geometry_mask(job.scene.area, (200, 1000), Affine.identity(), invert=True)
+    rows, columns = np.mgrid[:200, :1000] + 0.5
+    _, latitudes = Transformer.from_crs(UTM, "EPSG:4326", always_xy=True).transform(
+        450_000 + 100 * columns, 3_102_400 - 5 * rows
+    )
+    wanted = latitudes < 28.0415
+    assert 0.2 < wanted.mean() < 0.8 and (found != wanted).mean() < 1e-3
