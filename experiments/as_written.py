@@ -16,13 +16,13 @@ import sys
 from pathlib import Path
 
 from keras_landslide.data.splits import Split
-from keras_landslide.errors import exit_code
+from keras_landslide.errors import LandslideError, exit_code
 from keras_landslide.files.atomic import read_json
 from keras_landslide.results.paired import Pair
 from keras_landslide.results.reproduce import QUICK, options_parser, parsed, split_of, trained_result, write_result
 from keras_landslide.results.result import result_name
 from keras_landslide.scores import landslide_iou
-from keras_landslide.settings import preset
+from keras_landslide.settings import COMPUTING, Settings, preset
 
 ROW = "pspnet_mobilenet_v2"
 PAIR = Pair(("kept_out", "drawn_from_all"), ("kept out", "drawn"))
@@ -35,14 +35,27 @@ def main(arguments=None) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train, compare with the row on the test images, write and print."""
-    row = read_json(Path(options.results) / f"{result_name(ROW, options.seed)}.json")
-    split = split_of(options, negatives=True)
+    path = Path(options.results) / f"{result_name(ROW, options.seed)}.json"
+    row, split = read_json(path), split_of(options, negatives=True)
     drawn = {"samples_per_epoch": len(split.subset("train")), "seed": options.seed}
     settings = preset(options.preset, **(QUICK if options.quick else {}) | drawn)
+    if not options.quick:
+        check_comparable(row, path, settings, split)
     content = trained_result(settings, with_all(split), Path(options.out))
     content["compared"] = {"test images": compared(row, content)}
     print("\n".join(PAIR.table(content["compared"], "landslide IoU, test images")))
     write_result(options, "as_written", content)
+
+
+def check_comparable(row: dict, path: Path, settings: Settings, split: Split) -> None:
+    """Raise `LandslideError` where the row was trained otherwise than in its images, or scored on others."""
+    wanted = settings.to_json()
+    known = wanted.keys() & row["settings"].keys() - {"samples_per_epoch", *COMPUTING}
+    differing = sorted(name for name in known if wanted[name] != row["settings"][name])
+    if row["per_image"].keys() != {sample.name for sample in split.subset("test")}:
+        differing.append("test images")
+    if differing:
+        raise LandslideError(f"{path}: was made with other {', '.join(differing)}; give --results with one that fits.")
 
 
 def with_all(split: Split) -> Split:

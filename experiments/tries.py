@@ -81,6 +81,9 @@ def run(options: argparse.Namespace) -> None:
     found = read_json(path)["tries"] if path.exists() else {}
     check_same_preset(found, options, path)
     split = split_of(options, negatives=True)
+    images = {sample.name for sample in split.subset("val")}
+    if any(held["per_image"].keys() != images for seeds in found.values() for held in seeds.values()):
+        raise LandslideError(f"{path}: was scored on other images than those of {split.title}; give other --results.")
     for name in dict.fromkeys([REFERENCE, *options.names]):
         for seed in map(str, options.seeds):
             if seed not in found.setdefault(name, {}):

@@ -7,8 +7,7 @@ def figures(options) -> None:
     from ..files.checks import free_names
     from ..results.figures import drawings, file_names, write_figure
     from ..results.maps import named_samples
-    from ..results.result import firsts, read_results
-    from ..results.tables import check_same_images
+    from ..results.result import check_same_images, firsts, read_results
 
     rows = firsts(read_results(options.results))
     check_same_images(list(rows.values()))

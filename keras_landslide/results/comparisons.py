@@ -11,7 +11,7 @@ from ..scores import confusion_matrix, landslide_iou, mean_iou
 from .estimates import Estimate, difference, estimate, false_alarms
 from .formats import Cell, Table
 from .maps import map_and_mask, named_samples
-from .result import Result, Scored, read_result
+from .result import Result, Scored, check_same_images, read_result
 
 ROW = "pspnet_mobilenet_v2"  # on which every cause is measured
 BEST = "best"  # beside the rows: the one that is best on validation, with what helped there
@@ -109,6 +109,7 @@ def best(folder: Path | str, rows: Mapping[str, Result]) -> Table:
         row = rows.get(row_name(result.settings["architecture"], result.settings["backbone"]))
         gained = None
         if row is not None:
+            check_same_images([row, result])
             gained = difference(result, row, landslide_iou)
             lines.append((ROWS[row.row].title, *_scores(row), None))
         lines.append((BEST, *_scores(result), gained))

@@ -130,8 +130,8 @@ def _precision(scored: Scored) -> float:
 
 
 def worst(scored: Scored, count: int = 10) -> list[str]:
-    """The images with the lowest landslide IoU, the worst first; of equals the first by name."""
-    ious = image_ious(scored)
+    """The images with the lowest landslide IoU of those that have one, the worst first; of equals the first by name."""
+    ious = {name: iou for name, iou in image_ious(scored).items() if not np.isnan(iou)}
     return sorted(ious, key=lambda name: (ious[name], name))[:count]
 
 

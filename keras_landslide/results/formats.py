@@ -90,12 +90,12 @@ class Table:
 
 
 def _text(cell: Cell) -> str:
-    if isinstance(cell, Estimate):
+    if isinstance(cell, Estimate) and not math.isnan(cell.value):
         low, high = cell.interval
         if cell.signed:
             return f"{100 * cell.value:+.2f} ({100 * low:+.1f} to {100 * high:+.1f})".replace("-", "−")
         return f"{100 * cell.value:.2f} ({100 * low:.1f}–{100 * high:.1f})"
-    return _number(cell)
+    return "" if isinstance(cell, Estimate) else _number(cell)
 
 
 def _number(cell: str | int | float | None) -> str:
@@ -114,12 +114,14 @@ def _parts(cell: Cell, three: bool) -> list[str]:
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
-    "–": "--", "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "²": "$^2$", ">": "$>$", "<": "$<$",
+    "`": "", "–": "--", "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "²": "$^2$", ">": "$>$", "<": "$<$",
 }  # fmt: skip
 
 
 def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+    """Text for TeX, which makes a dash of two hyphens."""
+    parts = text.split("--")
+    return "-{}-".join("".join(_LATEX.get(character, character) for character in part) for part in parts)
 
 
 def _stacked(title: str) -> str:

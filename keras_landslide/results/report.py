@@ -26,7 +26,7 @@ def report_lines(content: dict, row: Row | None = None) -> list[str]:
         lines.append(f"{name:12}{scores}")
     lines += [
         f"{'':12}{'landslide IoU' if two else 'mIoU'}, 95 % interval over groups of images that share ground "
-        f"({len(set(content['groups'].values()))} here): {_range(low, high)}",
+        f"({len(set(content['groups'].values()))} here): {interval_text(low, high)}",
         "",
         f"{'Table 5' if two else '':28}{'mIoU':>8}{'recall':>8}{'precision':>11}   "
         f"(%, means of the {'two classes' if two else 'classes that have a score'})",
@@ -67,7 +67,8 @@ def false_alarms_text(block: dict) -> str:
     return f"{round(share * images)} ({100 * share:.1f} %, 95 % interval {100 * low:.1f} to {100 * high:.1f})"
 
 
-def _range(low: float, high: float) -> str:
+def interval_text(low: float, high: float) -> str:
+    """An interval of a score in per cent; a dash where the score does not exist."""
     return "–" if math.isnan(low) else f"{100 * low:.1f} to {100 * high:.1f}"
 
 

@@ -1,7 +1,7 @@
 """What stands in `results/`: the result of a row as a typed value, and the probability maps beside it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -191,3 +191,14 @@ def _damaged(path: Path, row: str, why: str) -> LandslideError:
         f"{path}: is damaged or of an earlier version ({why}); write it anew from the finished run: "
         f"python experiments/{f'table5_{row}' if row in ROWS else row}.py"
     )
+
+
+def check_same_images(results: Sequence[Result]) -> None:
+    """Raise `LandslideError` where two of `results` were scored on different images: they cannot be compared."""
+    first = results[0]
+    for other in results[1:]:
+        if other.per_image.keys() != first.per_image.keys():
+            raise LandslideError(
+                f"{other.path}: was scored on other images ({other.split}) than {first.path} ({first.split}); keep "
+                "results of different test images in different folders."
+            )

@@ -12,6 +12,7 @@ from ..markup import Content, Element, element, folded, picture, section, table
 from ..paper import CITATION, TEST_IMAGES, Row
 from ..pictures import ERRORS, LABEL, errors_drawn
 from ..scores import confusion_matrix, interval, of_class, of_means
+from .report import interval_text
 from .run_record import Scores
 
 PICTURES = 6  # of the worst images, and of the best
@@ -41,8 +42,7 @@ def percent(fraction: float, digits: int = 2) -> str:
 
 def interval_of(scores: Scores, score: Callable[[np.ndarray], float]) -> str:
     """The 95 % interval of a pooled score, per cent."""
-    low, high = interval(scores.counts, scores.groups, score)
-    return f"{100 * low:.1f} to {100 * high:.1f}"
+    return interval_text(*interval(scores.counts, scores.groups, score))
 
 
 def validation_section(scores: Scores) -> Element:

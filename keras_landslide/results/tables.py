@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from ..console import Track, untracked
-from ..errors import LandslideError
 from ..files.atomic import write_text
 from ..paper import ROWS, TABLE_5, TABLE_5_SLIP, TABLE_6, TABLE_6_SLIP, TEST_IMAGES
 from ..scores import FALSE_ALARM, landslide_iou, mean_iou, of_class, of_means
@@ -25,7 +24,7 @@ from .estimates import (
 )
 from .formats import Cell, Table
 from .maps import BOUNDARY_TOLERANCE, Fit, fits, named_samples
-from .result import Decision, Result, firsts
+from .result import Decision, Result, check_same_images, firsts
 
 Seeds = Mapping[str, Mapping[int, Result]]  # row to seed to result, as `read_results` gives them
 # Of the tables, and of their files.
@@ -64,17 +63,6 @@ def all_tables(results: Seeds, data: Path | str | None = None, track: Track = un
         *error_analysis.error_tables(rows),
         *comparisons.comparisons(next(iter(rows.values())).path.parent, rows, data),
     ]
-
-
-def check_same_images(results: Sequence[Result]) -> None:
-    """Raise `LandslideError` where two of `results` were scored on different images: they cannot be compared."""
-    first = results[0]
-    for other in results[1:]:
-        if other.per_image.keys() != first.per_image.keys():
-            raise LandslideError(
-                f"{other.path}: was scored on other images ({other.split}) than {first.path} ({first.split}); keep "
-                "results of different test images in different folders."
-            )
 
 
 def write_tables(tables: Sequence[Table], folder: Path | str) -> None:
@@ -183,7 +171,8 @@ def beyond(rows: Mapping[str, Result], measured: Mapping[str, list[dict[str, Fit
         "BMVC 2013: 2 to 3 pixels in most images).",
         "Found: the landslide of the mask and the marked pieces that touch it have an IoU above 0.5; touched: at least "
         "one of its pixels is marked.",
-        f"False alarms: images without landslide of which more than {100 * FALSE_ALARM:g} % is marked.",
+        f"False alarms: images without landslide of which more than {100 * FALSE_ALARM:g} % is marked; their interval "
+        "is Wilson's, over single images.",
     )
     return Table("beyond_table5", "Beyond Table 5", head, tuple(lines), notes)
 
@@ -216,8 +205,9 @@ def differences(rows: Mapping[str, Result]) -> Table:
     notes = (
         "The first less the second, most probable class, points. One row beats another where the interval of the "
         "landslide IoU, pooled over all pixels, is above zero: these two trained networks would differ on other "
-        "ground, too. No seed is in it: where two trainings of one network differ by as much, it does not show that "
-        "one kind of network is better.",
+        "ground, too. Ends are known to some 0.3 points, as they come from 2,000 draws, and of so many comparisons a "
+        "few are won by chance. No seed is in it: where two trainings of one network differ by as much, it does not "
+        "show that one kind of network is better.",
     )
     return Table("differences", "Differences between rows on the same images", head, tuple(lines), notes)
 

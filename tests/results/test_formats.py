@@ -48,3 +48,16 @@ def test_latex_has_as_many_cells_as_columns_and_nothing_unescaped():
 
 def test_a_table_without_lines_says_so():
     assert Table("t", "T", ("a",), ()).markdown() == "No result makes a line of this table yet."
+
+
+def test_a_score_that_does_not_exist_is_an_empty_cell_in_every_format():
+    nothing = Estimate(float("nan"), (float("nan"), float("nan")))
+    table = Table("t", "T", ("a", "b"), (("x", nothing), ("y", Estimate(0.5, (0.25, 0.75)))))
+    assert "| x |  |" in table.markdown() and "x & " in table.latex() and "nan" not in table.latex() + table.csv()
+
+
+def test_options_are_no_dashes_and_backticks_no_quotation_marks_in_latex():
+    assert (
+        r"\footnotesize without -{}-threshold 0.5\n"
+        in Table("t", "T", ("a",), ((1,),), ("without `--threshold 0.5`",)).latex()
+    )
