@@ -1,10 +1,13 @@
 """Training with the test images among the others: what is trained on, and what is compared."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from keras_landslide.data.splits import Split
+from keras_landslide.errors import LandslideError
+from keras_landslide.settings import preset
 from tests.results.test_experiments import ROOT, loaded, same_numbers
 
 
@@ -25,6 +28,16 @@ def test_both_are_compared_on_the_same_images():
     )
     line = loaded("as_written").compared(row, content)
     assert (line["kept_out"], line["drawn_from_all"], line["difference"]) == (0.5, 0.75, 0.25)
+
+
+def test_it_is_compared_with_a_row_of_its_own_preset_and_images(split):
+    script, path = loaded("as_written"), Path("row.json")
+    row = {"settings": preset("table").to_json(), "per_image": {one.name: [] for one in split.subset("test")}}
+    script.check_comparable(row, path, preset("table", samples_per_epoch=413), split)
+    with pytest.raises(LandslideError, match=r"row\.json: was made with other image_size, precision, unfrozen_epochs, "):
+        script.check_comparable(row, path, preset("cpu"), split)
+    with pytest.raises(LandslideError, match="other test images; give --results"):
+        script.check_comparable({**row, "per_image": {}}, path, preset("table"), split)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from keras_landslide.errors import LandslideError
 from keras_landslide.files.images import write_image
 from keras_landslide.results.comparisons import EXPERIMENTS, best, causes, tries
 from keras_landslide.results.paired import Pair
@@ -104,6 +105,9 @@ def test_best_stands_beside_the_row_that_it_was_made_of(stored):
         "PSPNet (MobileNet)": ["64 px, 3 epochs", "70.00", "60.71 (60.7–60.7)", "50.00 (50.0–50.0)", "", ""],
         "best": ["96 px, 3 epochs", "80.00", "80.36 (80.4–80.4)", "75.00 (75.0–75.0)", "", "+25.00 (+25.0 to +25.0)"],
     }
+    stored("best", {"b": WITH["a"]}, {"b": "b"}, settings=settings)
+    with pytest.raises(LandslideError, match=r"best\.json: was scored on other images"):
+        best(folder, firsts(read_results(folder)))
     (folder / "best.json").unlink()
     assert best(folder, firsts(read_results(folder))).lines == ()
 
