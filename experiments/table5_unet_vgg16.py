@@ -1,7 +1,7 @@
 """U-Net (VGG) of Table 5, the `table` preset on the paper's split.
 
-Writes results/unet_vgg16.json and runs/unet_vgg16/. This is the largest of the six: in float32, the precision of the
-preset, it takes two cores some three hours. The result that is there was computed in bfloat16, in half of that.
+Writes results/unet_vgg16.json and runs/unet_vgg16/. This is the largest of the six. The result that is there was
+computed in bfloat16, on a processor that multiplies it; in float32, the preset's precision, it takes twice as long.
 
     python experiments/table5_unet_vgg16.py --data ../shared/bijie --precision mixed_bfloat16
     python experiments/table5_unet_vgg16.py --quick --out runs/quick --results runs/quick

@@ -35,7 +35,8 @@ def best(tiny_run) -> str:
 
 def evaluated(best, scenes, tmp_path, subset="test", *more) -> dict:
     file = tmp_path / "scores.json"
-    arguments = ["evaluate", "--weights", best, "--data", str(scenes), "--subset", subset, "--json", str(file), *more]
+    arguments = ["evaluate", "--weights", best, "--data", str(scenes), "--subset", subset, *more]
+    arguments += ["--json", str(file), "--overwrite"]
     assert main(arguments) == 0
     return json.loads(file.read_text())
 

@@ -218,7 +218,7 @@ def test_a_sheet_in_the_folder_of_the_expanded_images_is_there_in_the_end(scenes
     samples = split_samples(find_samples(scenes), "auto", seed=1).subset("train")
     contact_sheet(samples, tmp_path / "sheet.png", image_size=64, augmentation="paper", seed=1)
     assert (out / "sheet.png").read_bytes() == (tmp_path / "sheet.png").read_bytes()
-    assert len(list((out / "landslide" / "image").iterdir())) == 20
+    assert len(list((out / "image").iterdir())) == 20
     assert "exists" in fails(*command)
 
 

@@ -96,7 +96,7 @@ def test_figure_5_shows_image_label_and_what_predict_marks(tiny_run, scenes, tmp
     weights = [str(tiny_run / "best.weights.h5"), str(tiny_run / "last" / "last.weights.h5")]
     out = tmp_path / "figure5.png"
     options = {"data": str(scenes), "split": "auto", "weights": weights, "names": None, "count": 2, "out": str(out)}
-    figure5.draw(argparse.Namespace(**options))
+    figure5.draw(argparse.Namespace(**options, overwrite=False))
     assert shown["columns"] == ["image", "label", "PSPNet (MobileNet)", "PSPNet (MobileNet)"]
     assert cv2.imread(str(out)).shape[1] > 800
     for number, file in enumerate(weights):

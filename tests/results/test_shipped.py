@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import json
+import re
 import shutil
 
 import cv2
@@ -17,7 +18,7 @@ from keras_landslide.files.images import read_image
 from keras_landslide.models.loading import load_model
 from keras_landslide.models.saving import read_weights
 from keras_landslide.prediction.predictor import Predictor
-from keras_landslide.results.card import LICENCE
+from keras_landslide.results.card import LICENCE, card
 from keras_landslide.scores import landslide_iou
 from keras_landslide.settings import SCENE_WEIGHTS, SHIPPED_WEIGHTS
 from tests.results.test_experiments import ROOT, loaded, same_numbers
@@ -138,7 +139,16 @@ def test_shipped_weights_have_a_card_and_are_small(name):
     content = json.loads((ROOT / "results" / "shipped" / f"{name}.json").read_text())
     assert content["weights"]["sha256"] == digest
     with h5py.File(file) as stored:
-        assert LICENCE in json.loads(stored.attrs["keras_landslide"])["licence"]
+        said = json.loads(stored.attrs["keras_landslide"])
+    assert LICENCE in said["licence"]
+    card_of_file = file.with_name(f"{name}.md").read_text(encoding="utf-8")
+    told = {
+        "command": re.search(r"Made by `(.+)`", card_of_file)[1],
+        "result": f"results/shipped/{name}.json",
+        "trained_on": len(said["data"]["trained_on"]),
+        "trained_on_negatives": len(said["data"]["negatives"]),
+    }
+    assert card(content, file, **told) == card_of_file
 
 
 @pytest.mark.parametrize("name", [SHIPPED_WEIGHTS, SCENE_WEIGHTS])
