@@ -10,13 +10,17 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
+from rasterio.transform import from_origin
 
+import keras_landslide
 from keras_landslide.cli import main
 from keras_landslide.data.synthetic import mountain_scene
+from keras_landslide.errors import LandslideError
 from keras_landslide.mapping import scenes
+from keras_landslide.mapping.plan import Options, planned
 from keras_landslide.mapping.vectors import write_layer
 from keras_landslide.models.loading import load_model
-from keras_landslide.models.saving import describe
+from keras_landslide.models.saving import describe, read_weights
 from keras_landslide.prediction.windows import blended
 from tests.one_landslide import AREA, COLUMNS, HEIGHT, ROWS, WIDTH, pixels, read, tables, write_area
 from tests.scenes import PLACE, UTM, redness, write_scene
@@ -293,3 +297,43 @@ def test_the_shipped_model_marks_a_scene_as_keras_alone_does(tmp_path, capsys):
     counted = cv2.connectedComponents(read(folder / "landslides.tif"), connectivity=4)[0] - 1
     assert len(tables(folder)) == counted > 0
     assert f"mountain.tif: {counted} landslides" in capsys.readouterr().out
+
+
+SCALES = {
+    "as trained": ({"transform": PLACE}, {}, []),
+    "coarse": (
+        {"transform": from_origin(5e5, 3e6, 10, 10)},
+        {},
+        ["its pixels are 10 m long and the network sees it at"],
+    ),
+    "fine": ({"transform": from_origin(5e5, 3e6, 0.1, 0.1)}, {}, ["its pixels are 0.1 m long and the network sees it"]),
+    "told": ({"transform": PLACE}, {"gsd": 4.0}, ["sees it at 4 m", "trained at 0.8 m a pixel and is used at 4 m"]),
+    "nowhere": (
+        {"crs": None, "transform": Affine.identity()},
+        {},
+        ["taken for the 0.8 m of the images that the network"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_scales_that_the_network_was_not_trained_on_are_warned_of(weights, tmp_path, caplog, name):
+    how, options, said = SCALES[name]
+    planned([write_scene(tmp_path / "scene.tif", pixels(), **how)], [read_weights(weights)], Options(**options))
+    assert len(caplog.messages) == len(said)
+    assert all(text in message for text, message in zip(said, caplog.messages, strict=True))
+
+
+def test_in_python_a_scene_is_mapped_with_an_ensemble_and_gone_on_with(weights, network, scene, tmp_path, monkeypatch):
+    asked, made = [], scenes.network_of
+    monkeypatch.setattr(scenes, "network_of", lambda given, *more: asked.append(given) or made(given, *more))
+    how = {"weights": weights, "ensemble": [weights], "average_flips": True, "uncertainty": True}
+    mapped = keras_landslide.map_scene(scene, tmp_path / "map", **how)
+    assert (mapped.landslides, mapped.unit, len(asked[0])) == (1, "m²", 2)
+    assert mapped.area == pytest.approx(AREA, rel=1e-4)
+    assert (tmp_path / "map/scene/uncertainty.tif").is_file()
+    with pytest.raises(LandslideError, match="add --overwrite, --resume to go on with it"):
+        keras_landslide.map_scene(scene, tmp_path / "map", **how)
+    calls = network.calls
+    assert keras_landslide.map_scene(scene, tmp_path / "map", **how, resume=True) == mapped
+    assert network.calls == calls
