@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -134,10 +135,10 @@ def _train_seeds(
 ) -> list[Run]:
     content = {"seeds": list(job.seeds), "settings": job.settings.to_json(), "data": job.source.to_json()}
     each = [dataclasses.replace(job.settings, seed=seed) for seed in job.seeds]  # an impossible one is refused here
-    runs = _seed_runs(job.out, job.seeds)
+    folders = [run.folder for run in _seed_runs(job.out, job.seeds)]
     if options["finish"]:
-        for run in runs:  # before the first is ended for good
-            fit.check_can_end(run.folder)
+        for folder in folders:  # before the first is ended for good
+            fit.check_can_end(folder)
     if not resume:
         free_folder(job.out, overwrite=overwrite)
 
@@ -145,10 +146,11 @@ def _train_seeds(
         begin()
         write_json(job.out / SEEDS_FILE, content)  # each time, because precision may have changed
 
-    for settings, run in zip(each, runs, strict=True):
+    runs = []
+    for settings, folder in zip(each, folders, strict=True):
         report(f"Seed {settings.seed}:")
         how = {"resume": resume, "overwrite": overwrite, "report": report, "begin": begin_seed}
-        _train(settings, job.source, run.folder, resumed_at=job.out, **how, **options)
+        runs.append(_train(settings, job.source, folder, resumed_at=job.out, **how, **options))
     summary = summarised(job.seeds, [read_json(run.scores) for run in runs])
     write_json(job.out / SEEDS_FILE, {**content, **summary})
     for score, values in summary["scores"].items():
@@ -166,8 +168,9 @@ def summarised(seeds: Sequence[int], scores: Sequence[dict]) -> dict:
     0.625
     """
     values = {"mIoU": [one["miou"] for one in scores]}
-    if len(scores[0]["confusion"]) == 2:
-        values["landslide IoU"] = [landslide_iou(one["confusion"]) for one in scores]
+    ious = [landslide_iou(one["confusion"]) for one in scores]
+    if len(scores[0]["confusion"]) == 2 and not any(map(math.isnan, ious)):
+        values["landslide IoU"] = ious
     return {
         "scores": {
             name: {

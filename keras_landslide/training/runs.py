@@ -92,9 +92,9 @@ class Run:
             self.last_weights.parent.rmdir()
 
     def goes_on(self, content: dict) -> None:
-        """Write into `settings.json` how the rest of the run is trained, and where its data is now."""
+        """Write into `settings.json` how the rest of the run is trained and, where that is known, on what."""
         held = read_json(self.settings) if self.settings.exists() else {}
-        write_json(self.settings, {**held, **content})
+        write_json(self.settings, {**held, **{name: value for name, value in content.items() if value is not None}})
 
     def is_finished(self) -> bool:
         """Whether the folder holds this run from beginning to end; then its history is taken up.
