@@ -130,6 +130,15 @@ def test_seeds_end_together_or_not_at_all(scenes, tmp_path, played, fails):
     assert contents(out) == before  # the first seed can still be trained to its end
 
 
+def test_seeds_give_their_finished_runs_back(scenes, tmp_path, played):
+    runs = jobs.do_job(jobs.Job(SETTINGS, Source(str(scenes), "auto"), tmp_path / "seeds", (2, 1)))
+    assert [run.folder.name for run in runs] == ["seed_2", "seed_1"]
+    for run in runs:
+        assert run.history == read_history(run.folder) and run.best["val_miou"] == max(
+            line["val_miou"] for line in run.history
+        )
+
+
 def test_an_impossible_seed_is_refused_before_the_first_is_trained(scenes, tmp_path, played):
     job = jobs.Job(SETTINGS, Source(str(scenes), "auto"), tmp_path / "seeds", (0, MAX_SEED + 1))
     with pytest.raises(LandslideError, match=f"--seed {MAX_SEED + 1}"):
