@@ -15,7 +15,7 @@ from keras_landslide.results.comparisons import BEST
 from keras_landslide.results.reproduce import options_parser, parsed, reproduced
 
 ROW = "deeplabv3plus_xception"
-CHANGES: dict = {}
+CHANGES: dict = {"average_flips": True}
 
 
 def main(arguments=None) -> None:

@@ -108,7 +108,7 @@ def test_every_stored_interval_stands_in_the_text():
         for path in sorted((ROOT / "results").glob("*.json"))
         for block in blocks(json.loads(path.read_text(encoding="utf-8")), "interval")
     ]
-    assert len(lines) == 16
+    assert len(lines) == 20
     text = (ROOT / "docs" / "measurements.md").read_text(encoding="utf-8")
     for name, line in lines:
         assert in_words(line) in text, name
