@@ -19,10 +19,18 @@ from keras_landslide.data.splits import Split
 from keras_landslide.errors import LandslideError, exit_code
 from keras_landslide.files.atomic import read_json
 from keras_landslide.results.paired import Pair
-from keras_landslide.results.reproduce import QUICK, options_parser, parsed, split_of, trained_result, write_result
+from keras_landslide.results.reproduce import (
+    QUICK,
+    options_parser,
+    other_settings,
+    parsed,
+    split_of,
+    trained_result,
+    write_result,
+)
 from keras_landslide.results.result import result_name
 from keras_landslide.scores import landslide_iou
-from keras_landslide.settings import COMPUTING, Settings, preset
+from keras_landslide.settings import Settings, preset
 
 ROW = "pspnet_mobilenet_v2"
 PAIR = Pair(("kept_out", "drawn_from_all"), ("kept out", "drawn"))
@@ -49,9 +57,7 @@ def run(options: argparse.Namespace) -> None:
 
 def check_comparable(row: dict, path: Path, settings: Settings, split: Split) -> None:
     """Raise `LandslideError` where the row was trained otherwise than in its images, or scored on others."""
-    wanted = settings.to_json()
-    known = wanted.keys() & row["settings"].keys() - {"samples_per_epoch", *COMPUTING}
-    differing = sorted(name for name in known if wanted[name] != row["settings"][name])
+    differing = other_settings(settings, row["settings"], "samples_per_epoch")
     if row["per_image"].keys() != {sample.name for sample in split.subset("test")}:
         differing.append("test images")
     if differing:

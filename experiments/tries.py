@@ -26,6 +26,7 @@ from keras_landslide.results.reproduce import (
     QUICK,
     came_about,
     options_parser,
+    other_settings,
     parsed,
     scored,
     split_of,
@@ -33,7 +34,7 @@ from keras_landslide.results.reproduce import (
     write_result,
 )
 from keras_landslide.scores import landslide_iou
-from keras_landslide.settings import ALL, COMPUTING, Settings, preset
+from keras_landslide.settings import ALL, Settings, preset
 
 if TYPE_CHECKING:
     from keras_landslide.training.runs import Run
@@ -100,9 +101,7 @@ def check_same_preset(found: dict[str, dict], options: argparse.Namespace, path:
     """Raise `LandslideError` where a try that is there was made at other settings: it is not compared with these."""
     for name, seeds in found.items():
         for seed, held in seeds.items():
-            wanted = settings_of(name, int(seed), options).to_json()
-            known = wanted.keys() & held["settings"].keys() - {"precision", *COMPUTING}  # precision: `auto` is resolved
-            differing = sorted(key for key in known if wanted[key] != held["settings"][key])
+            differing = other_settings(settings_of(name, int(seed), options), held["settings"])
             if differing:
                 raise LandslideError(
                     f"{path}: {name}, seed {seed}, was made with other {', '.join(differing)}; give other --results."

@@ -205,3 +205,11 @@ def test_false_alarms_are_counted_at_native_size(tmp_path):
     model = ByRule(lambda batch: batch[..., 0] > 128)
     assert false_alarms(Predictor(model, 20), [sample(tmp_path, "calm", image)]).per_image == {"calm": (60, 480)}
     assert [batch.shape for batch in model.batches] == [(1, 20, 20, 3)]
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+def test_scores_that_do_not_exist_are_null(tmp_path):
+    """JSON has no NaN: every pixel is one to ignore."""
+    nothing = Evaluation({"a": np.zeros((2, 2), int)}, {"a": "a"}, "voc", "val").to_json()
+    assert nothing["miou"] is nothing["mean_recall"] is nothing["landslide"]["iou"] is None
+    json.dumps(nothing, allow_nan=False)

@@ -68,7 +68,7 @@ def outlines(folder: Path, sheet: Sheet, *, least_area: float, tolerance: float)
 def _polygons(classes: rasterio.DatasetReader, least_pixels: float) -> np.ndarray:
     """The landslides in pixels of the raster, from its top to its bottom; GDAL reads it once, row by row.
 
-    What has fewer pixels than `least_pixels` is not kept. GDAL still holds all of it for a while, some 0.6 kB each.
+    What has fewer pixels than `least_pixels` is not kept. GDAL still holds all of it for a while.
     """
     band = rasterio.band(classes, 1)
     found = shapes(band, mask=band, connectivity=4)  # in the CRS, whatever transform is asked for

@@ -65,7 +65,7 @@ def map_scenes(
     }
     goes_on = continued(folder, MADE_OF, made_of, made_by="map", overwrite=overwrite, resume=resume)
     if not goes_on:
-        _check_spared(folder, [*paths, *([options.aoi] if options.aoi else [])])
+        _check_spared(folder, [*paths, *(one.path for one in weights), *([options.aoi] if options.aoi else [])])
     todo = _todo(folder, jobs) if goes_on else jobs
     made = [block for job in todo for block in blocks_folder(folder, job).glob("*")]
     check_disk(folder, todo, sum(block.stat().st_size for block in made))
@@ -212,8 +212,8 @@ def _check_spared(folder: Path, paths: Sequence[Path | str]) -> None:
 
 def _begin(folder: Path, made_of: dict) -> None:
     """Mark `folder` as one of maps that are `made_of` this; those of an earlier run go."""
-    for number, old in enumerate(_earlier(folder)):
+    for old in _earlier(folder):
         # renamed first: half removed, results would still count as finished
-        shutil.rmtree(old.rename(folder / f"{BLOCKS}{number}-{secrets.token_hex(8)}"))
+        shutil.rmtree(old.rename(folder / f"{BLOCKS}{secrets.token_hex(8)}"))
     (folder / SUMMARY).unlink(missing_ok=True)
     write_json(folder / MADE_OF, made_of)

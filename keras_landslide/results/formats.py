@@ -90,12 +90,14 @@ class Table:
 
 
 def _text(cell: Cell) -> str:
-    if isinstance(cell, Estimate) and not math.isnan(cell.value):
-        low, high = cell.interval
-        if cell.signed:
-            return f"{100 * cell.value:+.2f} ({100 * low:+.1f} to {100 * high:+.1f})".replace("-", "−")
-        return f"{100 * cell.value:.2f} ({100 * low:.1f}–{100 * high:.1f})"
-    return "" if isinstance(cell, Estimate) else _number(cell)
+    if not isinstance(cell, Estimate):
+        return _number(cell)
+    if math.isnan(cell.value):
+        return ""
+    low, high = cell.interval
+    if cell.signed:
+        return f"{100 * cell.value:+.2f} ({100 * low:+.1f} to {100 * high:+.1f})".replace("-", "−")
+    return f"{100 * cell.value:.2f} ({100 * low:.1f}–{100 * high:.1f})"
 
 
 def _number(cell: str | int | float | None) -> str:

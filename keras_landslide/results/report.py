@@ -63,8 +63,8 @@ def false_alarms_text(block: dict) -> str:
     '3 (4.3 %, 95 % interval 1.5 to 11.9)'
     """
     share, images = block["false_alarms"], block["images"]
-    low, high = share_interval(share, images)
-    return f"{round(share * images)} ({100 * share:.1f} %, 95 % interval {100 * low:.1f} to {100 * high:.1f})"
+    inside = interval_text(*share_interval(share, images))
+    return f"{round(share * images)} ({100 * share:.1f} %, 95 % interval {inside})"
 
 
 def interval_text(low: float, high: float) -> str:

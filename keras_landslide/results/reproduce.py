@@ -19,7 +19,7 @@ from ..files.atomic import folder_written_beside, read_json, write_json
 from ..paper import Row
 from ..paper import row as row_named
 from ..prediction.predictor import Predictor
-from ..settings import MAX_SEED, PRECISIONS, Settings, preset
+from ..settings import COMPUTING, MAX_SEED, PRECISIONS, Settings, preset
 from .report import report_lines
 from .result import map_folder, result_name, write_probability
 
@@ -126,6 +126,16 @@ def reproduced(row: Row, name: str, options: argparse.Namespace, *, average_flip
     content = result(Path(options.out), tested, completed, maps=maps, average_flips=average_flips)
     print("\n".join(report_lines(content, row)))
     write_result(options, name, content)
+
+
+def other_settings(settings: Settings, held: dict, *free: str) -> list[str]:
+    """The settings that a stored training, `held`, had otherwise than `settings`, but for those that are `free`.
+
+    How a machine gets through the same work is no difference, nor is the precision, for which `auto` is resolved.
+    """
+    wanted = settings.to_json()
+    known = wanted.keys() & held.keys() - {"precision", *COMPUTING, *free}
+    return sorted(name for name in known if wanted[name] != held[name])
 
 
 def write_result(options: argparse.Namespace, name: str, content: dict) -> None:

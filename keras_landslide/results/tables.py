@@ -205,9 +205,9 @@ def differences(rows: Mapping[str, Result]) -> Table:
     notes = (
         "The first less the second, most probable class, points. One row beats another where the interval of the "
         "landslide IoU, pooled over all pixels, is above zero: these two trained networks would differ on other "
-        "ground, too. Ends are known to some 0.3 points, as they come from 2,000 draws, and of so many comparisons a "
-        "few are won by chance. No seed is in it: where two trainings of one network differ by as much, it does not "
-        "show that one kind of network is better.",
+        "ground, too. An end close to zero may lie on either side of it, as it comes from 2,000 draws, and of so "
+        "many comparisons a few are won by chance. No seed is in it: where two trainings of one network differ by as "
+        "much, it does not show that one kind of network is better.",
     )
     return Table("differences", "Differences between rows on the same images", head, tuple(lines), notes)
 

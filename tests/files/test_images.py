@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from keras_landslide.errors import LandslideError
-from keras_landslide.files.images import read_grey, read_image, write_image
+from keras_landslide.files.images import read_grey, read_image, read_indexed, write_image
 
 
 def test_images_are_rgb(tmp_path):
@@ -36,3 +36,12 @@ def test_what_opencv_would_change_is_read_as_stored_or_refused(tmp_path):
     for name, text in (("deep.png", "holds uint16 values; store 8 bits a band"), ("four.tif", "has 4 bands")):
         with pytest.raises(LandslideError, match=text):
             read_image(tmp_path / name)
+
+
+def test_what_the_system_refuses_is_not_called_a_broken_image(tmp_path):
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    with pytest.raises(LandslideError, match=r"folder\.png: cannot be read \(Is a directory\)"):
+        read_indexed(tmp_path / "folder.png")
+    with pytest.raises(LandslideError, match=r"broken\.png: is not a readable image; replace or remove"):
+        read_indexed(tmp_path / "broken.png")

@@ -96,3 +96,9 @@ def test_the_worst_are_those_of_the_row_with_the_highest_miou(stored):
     better = {name: [[tn + fp, 0], [0, fn + tp]] for name, ((tn, fp), (fn, tp)) in COUNTS.items()}
     *_, table = error_tables(rows(stored("unet_resnet50", better)))
     assert "U-Net (ResNet50)" in table.title
+
+
+def test_images_without_a_score_are_not_the_worst(stored):
+    """Nothing is labelled and nothing marked in `a`."""
+    folder = stored("pspnet_mobilenet_v2", {"a": [[9, 0], [0, 0]], "b": [[5, 1], [1, 3]], "c": [[5, 1], [1, 2]]})
+    assert worst(firsts(read_results(folder))["pspnet_mobilenet_v2"]) == ["c", "b"]

@@ -183,3 +183,9 @@ def test_best_is_its_row_with_what_is_changed_of_it(scenes, tmp_path, monkeypatc
         views += [predictor(image[::-1])[::-1], predictor(image[::-1, ::-1])[::-1, ::-1]]
         stored = cv2.imread(str(read_result(path).maps / f"{name}.png"), cv2.IMREAD_UNCHANGED)
         np.testing.assert_allclose(stored, 255 * np.mean(views, axis=0)[..., 1], atol=0.6)
+
+
+@pytest.mark.parametrize("jax", [True, False])
+def test_the_version_of_jax_is_told_where_it_computes(jax, monkeypatch):
+    monkeypatch.setattr(circumstances, "on_jax", lambda: jax)
+    assert ("jax" in circumstances.circumstances()["versions"]) == jax

@@ -61,6 +61,15 @@ def test_a_run_goes_on_where_its_data_has_moved_and_compiled_otherwise(scenes, t
     assert history(out) == history(tmp_path / "whole")
 
 
+def test_a_run_that_python_goes_on_with_keeps_the_place_of_its_data(scenes, split, tmp_path, played):
+    out = tmp_path / "run"
+    played.stop_in = 2
+    assert main(command(scenes, out)) == 130
+    data = read_json(out / "settings.json")["data"]
+    train(SETTINGS, split, out, resume=True)
+    assert read_json(out / "settings.json")["data"] == data and data["folder"] == str(scenes)
+
+
 def test_resume_takes_its_settings_from_the_run(fails, tmp_path):
     others = ["--image-size", "96", "--split", "paper510", "--out", "x", "--labels", "completed", "--overwrite"]
     error = fails("train", "--resume", tmp_path, *others)

@@ -8,6 +8,7 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_landslide.cli import main
 from keras_landslide.data.checks import check_samples
@@ -364,3 +365,19 @@ def test_the_report_of_the_real_images(bijie, report):
     assert content["completed"]["images_changed"] == 189
     for text in ("700 of 770", "300 of 2003", "489 of 539", "0 of 70", "10.4 % more"):
         assert text in printed
+
+
+def test_grey_palettes_and_plain_masks_of_other_values_are_told_together(report, tmp_path):
+    """Each could be used as it is; `train` would refuse the folder."""
+    folder, marked = tmp_path / "data", np.zeros((40, 50), np.uint8)
+    marked[10:20, 10:30] = 1
+    write = writer(folder)
+    for number, name in enumerate("abcd"):
+        write(name, mountain_scene(number, (40, 50)).image, marked * 255)
+    for name in "cd":
+        palette = Image.fromarray(marked).convert("P")
+        palette.putdata(marked.ravel().tolist())
+        palette.putpalette([0, 0, 0, 128, 128, 128])
+        palette.save(folder / "landslide" / "mask" / f"{name}.png")
+    content, _ = report(folder)
+    assert any("128, 255" in problem["problem"] for problem in content["problems"])
